@@ -1,0 +1,64 @@
+# `make help` lists the targets. Each can be repeated: what is done is not done again.
+PYTHON ?= python3
+BIN := .venv/bin
+NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
+EXECUTED := $(NOTEBOOKS:notebooks/%=build/notebooks/%)
+HELPERS := $(wildcard helpers/*.py)
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
+EXECUTE := jupyter nbconvert --to notebook --execute --log-level WARN --ExecutePreprocessor.store_widget_state=False
+export PYTHONUTF8 := 1
+
+.PHONY: help setup run test lint unit nbval lab notebooks bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: .venv/.ready ## make the virtual environment .venv and install everything into it
+
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: site/index.html ## execute every notebook and make pages with notation and sound in site/
+	@echo "Open site/index.html in a browser."
+
+build/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) | .venv/.ready
+	@mkdir -p build/notebooks
+	@echo "Executing $< ..."
+	@$(BIN)/$(EXECUTE) --output-dir build/notebooks --output .$*.part.ipynb $<
+	@mv build/notebooks/.$*.part.ipynb $@
+
+site/index.html: $(EXECUTED) pages/conf.py pages/index.md | .venv/.ready
+	@rm -rf build/pages && mkdir -p build/pages/notebooks
+	@cp pages/* build/pages/ && cp $(EXECUTED) build/pages/notebooks/
+	@$(BIN)/sphinx-build -q -b html build/pages build/html
+	@rm -rf site && mv build/html site
+
+test: lint unit nbval ## check style, run the tests of helpers and notebooks, and every notebook itself
+
+lint: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+unit: .venv/.ready
+	$(BIN)/python -m pytest -q tests
+
+nbval: .venv/.ready
+	$(BIN)/python -m pytest -q $(NBVAL) notebooks
+
+lab: .venv/.ready ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+notebooks: .venv/.ready ## execute every notebook in place, as it is committed
+	@for notebook in $(NOTEBOOKS) $(wildcard notebooks/solutions/*.ipynb); do \
+	  echo "Executing $$notebook ..."; $(BIN)/$(EXECUTE) --inplace $$notebook || exit 1; done
+
+bench: .venv/.ready ## measure the speed claims, each as a ratio within one run
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## remove what make made, except the environment and the song cache
+	rm -rf build site

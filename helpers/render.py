@@ -1,0 +1,345 @@
+"""Songs as notation, piano roll, sound and files. Nothing outside pip is needed.
+
+Notebook: all of them; first met in 01-markov.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from helpers.songs import Song
+
+SAMPLE_RATE = 22_050  # samples per second: up to 11 kHz, enough for these instruments, and small
+# One colour a model, the same in every notebook; their lightness differs too, for greyscale.
+PALETTE = {
+    "real songs": "#8c8c8c",
+    "Markov": "#e6a817",
+    "network": "#2a9d8f",
+    "LSTM": "#5b2a86",
+    "VAE": "#d1495b",
+    "WaveNet": "#14507a",
+}
+FIGURE_STYLE = {  # for plt.rcParams: figures that fit a phone
+    "figure.figsize": (7, 3),
+    "figure.dpi": 90,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 10,
+}
+
+
+# ---- symbolic: music21, MusicXML, MIDI ----
+
+
+def to_music21(song: Song):
+    """A music21 Score with key, meter, upbeat, barlines, ties over them and spelling that fits the key."""
+    from music21 import bar, chord, clef, key, metadata, meter, note, stream, tie
+
+    part = stream.Part()
+    signature = key.Key(song.tonic.replace("b", "-"), song.mode)
+    home = signature.tonic.getEnharmonic() if abs(signature.sharps) > 7 else signature.tonic
+    signature = key.Key(home, song.mode)
+    centre = signature.sharps + (0 if song.mode == "major" else 3)  # the tonic on the line of fifths, F = -1
+    spelled = functools.cache(lambda pitch: _spell(pitch, centre))
+    room = song.pickup or song.measure_length
+    measure = stream.Measure(number=1)
+    pitches = [pitch for event in song.events for pitch in event.pitches] or [60]
+    low = sum(pitches) / len(pitches) < 57
+    measure.append([clef.BassClef() if low else clef.TrebleClef(), signature, meter.TimeSignature(song.meter)])
+    measure.paddingLeft = float(song.measure_length - room)  # marks the upbeat as one
+    filled = Fraction(0)
+    for event in song.events:
+        left, first = event.duration, True
+        while left:
+            if filled == room:
+                part.append(measure)
+                measure, filled, room = stream.Measure(number=measure.number + 1), Fraction(0), song.measure_length
+            length = min(left, room - filled)
+            if event.is_rest:
+                written = note.Rest(quarterLength=length)
+            elif len(event.pitches) == 1:
+                written = note.Note(spelled(event.pitches[0]), quarterLength=length)
+            else:
+                written = chord.Chord([spelled(pitch) for pitch in event.pitches], quarterLength=length)
+            left, filled = left - length, filled + length
+            if event.pitches and not (first and not left):
+                written.tie = tie.Tie("start" if first else "continue" if left else "stop")
+            measure.append(written)
+            first = False
+    measure.rightBarline = bar.Barline("final")
+    part.append(measure)
+    score = stream.Score([part])
+    score.metadata = metadata.Metadata(title=song.title)
+    return score
+
+
+def _spell(pitch: int, centre: int) -> str:
+    """A note name for a MIDI number: the one nearest to the key's centre on the line of fifths.
+
+    Source: Temperley (2001), The Cognition of Basic Musical Structures, ch. 5.
+    """
+    fifths = (pitch * 7 + 5) % 12 - 5  # C = 0, G = 1, F = -1 ... the nearest twelve
+    middle = centre + 2  # the seven notes of a key lie from one below its centre to five above
+    fifths += 12 * round((middle - fifths) / 12)
+    letter = "FCGDAEB"[(fifths + 1) % 7]
+    sharps = (fifths + 1) // 7
+    octave = (pitch - sharps) // 12 - 1
+    return letter + ("#" * sharps if sharps > 0 else "-" * -sharps) + str(octave)
+
+
+def to_musicxml(song: Song, path=None) -> str:
+    """The song as MusicXML text; also written to `path` if given. Raises ValueError for a song without events."""
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    _must_sound(song)
+    text = GeneralObjectExporter(to_music21(song)).parse().decode("utf-8")
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def to_midi(song: Song, path=None, tempo: float = 100, program: int = 0) -> bytes:
+    """The song as a MIDI file; also written to `path` if given.
+
+    Args:
+        tempo: quarter notes per minute.
+        program: General MIDI instrument, 0 (grand piano) to 127.
+    Raises: ValueError for a tempo or program out of range, or a song without events.
+    """
+    data = _symusic_score(song, tempo, program).dumps_midi()
+    if path is not None:
+        Path(path).write_bytes(data)
+    return data
+
+
+def _symusic_score(song: Song, tempo: float, program: int):
+    import symusic
+
+    _must_sound(song)
+    if not 4 <= tempo <= 1000:
+        raise ValueError(f"a tempo of {tempo} is out of range; give quarter notes per minute, 4 to 1000.")
+    if not 0 <= program <= 127:
+        raise ValueError(f"there is no instrument {program}; General MIDI programs go from 0 to 127.")
+    ticks = math.lcm(480, *(event.duration.denominator for event in song.events))
+    if ticks > 32_767:
+        raise ValueError(f"the durations of song {song.id!r} need {ticks} ticks a quarter note; MIDI allows 32767.")
+    score = symusic.Score(ticks)
+    score.tempos.append(symusic.Tempo(0, tempo))
+    count, unit = map(int, song.meter.split("/"))
+    score.time_signatures.append(symusic.TimeSignature(0, count, unit))
+    track = symusic.Track(name=song.title or "melody", program=program)
+    onset = Fraction(0)
+    for event in song.events:
+        for pitch in event.pitches:
+            track.notes.append(symusic.Note(int(onset * ticks), int(event.duration * ticks), pitch, 90))
+        onset += event.duration
+    score.tracks.append(track)
+    return score
+
+
+def _must_sound(song: Song) -> None:
+    if not song.events:
+        raise ValueError(f"song {song.id!r} holds no event, so there is nothing to show or play.")
+
+
+# ---- sound ----
+
+
+def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """The sound of a song: mono float32 samples in [-1, 1], shape (samples,), played with a sound font.
+
+    The length is the song's own; the last note may ring on for 4 % of it, at most half a second.
+
+    Args:
+        tempo: quarter notes per minute.
+        program: General MIDI instrument, 0 (grand piano) to 127.
+        sample_rate: samples per second.
+    Raises: as `to_midi`.
+    """
+    rendered = _synthesizer(sample_rate).render(_symusic_score(song, tempo, program), stereo=False)
+    samples = np.asarray(rendered, dtype=np.float32).reshape(-1)
+    seconds = float(song.duration) * 60 / tempo
+    tail = min(0.04 * seconds, 0.5)
+    wanted = round((seconds + tail) * sample_rate)
+    samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
+    fade = max(1, round(tail * sample_rate))
+    samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+    loudest = np.abs(samples).max()
+    return samples * np.float32(0.9 / loudest) if loudest > 0 else samples
+
+
+def to_mp3(song: Song, path=None, tempo: float = 100, program: int = 0) -> bytes:
+    """The sound of a song as an MP3 file; also written to `path` if given. Raises: as `to_midi`."""
+    data = mp3_of(to_audio(song, tempo, program))
+    if path is not None:
+        Path(path).write_bytes(data)
+    return data
+
+
+def mp3_of(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """Samples in [-1, 1], shape (samples,), as an MP3 file in memory, about 5 kB a second."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, sample_rate, format="MP3", compression_level=0.75, bitrate_mode="CONSTANT")
+    return file.getvalue()
+
+
+@functools.lru_cache(maxsize=4)
+def _synthesizer(sample_rate: int):
+    import importlib.util
+
+    import symusic
+
+    folder = Path(importlib.util.find_spec("pretty_midi").origin).parent  # found without importing it
+    return symusic.Synthesizer(str(folder / "TimGM6mb.sf2"), sample_rate, 0)
+
+
+# ---- pictures ----
+
+
+def notation_svg(song: Song, width: int = 720) -> str:
+    """Staff notation as SVG text, `width` pixels wide and as tall as it needs."""
+    return engrave(song, width)[0]
+
+
+def engrave(song: Song, width: int = 720) -> tuple[str, list[tuple[float, float, list[str]]]]:
+    """Staff notation, and when each of its notes sounds.
+
+    Returns: SVG text, and for each sounding moment (onset, end, ids of the note elements in the SVG),
+        onset and end in quarter lengths.
+    Raises: ValueError for a song without events.
+    """
+    import json
+
+    toolkit = _verovio()
+    scale = 38
+    toolkit.setOptions(
+        {
+            "pageWidth": round(width * 100 / scale),
+            "pageHeight": 60_000,
+            "adjustPageHeight": True,
+            "scale": scale,
+            "header": "none",
+            "footer": "none",
+            "pageMarginLeft": 20,
+            "pageMarginRight": 20,
+            "pageMarginTop": 20,
+            "pageMarginBottom": 20,
+            "mnumInterval": 64,
+            "svgViewBox": True,
+            "svgHtml5": True,
+            "svgFormatRaw": True,
+            "minLastJustification": 0.6,
+            "xmlIdSeed": 1,
+        }
+    )
+    if not toolkit.loadData(to_musicxml(song)):
+        raise ValueError(f"song {song.id!r} cannot be engraved.")
+    svg = toolkit.renderToSVG(1)
+    moments = toolkit.renderToTimemap({"includeRests": False})
+    moments = json.loads(moments) if isinstance(moments, str) else moments
+    onset, timed = {}, []
+    for moment in moments:
+        for name in moment.get("off", ()):
+            timed.append((onset.pop(name), moment["qstamp"], name))
+        for name in moment.get("on", ()):
+            onset[name] = moment["qstamp"]
+    together: dict[tuple[float, float], list[str]] = {}
+    for start, end, name in sorted(timed):
+        together.setdefault((start, end), []).append(name)
+    return svg, [(start, end, names) for (start, end), names in together.items()]
+
+
+@functools.lru_cache(maxsize=1)
+def _verovio():
+    import verovio
+
+    verovio.enableLog(verovio.LOG_ERROR)
+    return verovio.toolkit()
+
+
+def notation_png(song: Song, width: int = 720, zoom: float = 1.0) -> bytes:
+    """Staff notation as a PNG picture on white, for readers that strip SVG."""
+    return png_of(notation_svg(song, width), zoom)
+
+
+def png_of(svg: str, zoom: float = 1.0) -> bytes:
+    """An SVG drawing as a small greyscale-friendly PNG on white."""
+    import resvg_py
+    from matplotlib import get_data_path
+    from PIL import Image
+
+    fonts = Path(get_data_path()) / "fonts" / "ttf"
+    raw = resvg_py.svg_to_bytes(
+        svg_string=svg,
+        zoom=zoom,
+        background="white",
+        skip_system_fonts=True,
+        font_dirs=[str(fonts)],
+        font_family="DejaVu Serif",
+        serif_family="DejaVu Serif",
+    )
+    file = io.BytesIO()
+    Image.open(io.BytesIO(bytes(raw))).convert("L").point(lambda grey: grey // 17 * 17).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):
+    """Draws a song as bars: time in quarter notes to the right, pitch upwards, barlines in grey.
+
+    Args:
+        ax: matplotlib Axes; the current ones if None.
+        color: of the notes.
+    Returns: the Axes.
+    """
+    from matplotlib import pyplot as plt
+
+    _must_sound(song)
+    ax = ax or plt.gca()
+    onset = Fraction(0)
+    for event in song.events:
+        if event.pitches:
+            gap = min(0.06, float(event.duration) * 0.2)
+            ax.barh(event.pitches, float(event.duration) - gap, left=float(onset), height=0.8, color=color)
+        onset += event.duration
+    pitches = [pitch for event in song.events for pitch in event.pitches] or [60, 72]
+    low, high = min(pitches) - 1, max(pitches) + 1
+    barline = song.pickup
+    while barline < song.duration:
+        ax.axvline(float(barline), color="0.85", linewidth=0.8, zorder=0)
+        barline += song.measure_length
+    ticks = [pitch for pitch in range(low, high + 1) if pitch % 12 in (0, 4, 7)]
+    ax.set_yticks(ticks, [pitch_name(pitch) for pitch in ticks])
+    ax.set(ylim=(low - 0.5, high + 0.5), xlim=(0, float(song.duration)))
+    ax.set_xlabel("time (quarter notes)")
+    ax.set_ylabel("pitch")
+    return ax
+
+
+def pitch_name(pitch: int) -> str:
+    """Name and octave of a MIDI number: 60 -> "C4", 70 -> "B♭4"."""
+    names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+    return f"{names[pitch % 12]}{pitch // 12 - 1}"
+
+
+def model_graph(model, x) -> str:
+    """A picture of a PyTorch model on an input, as SVG text, drawn without a system Graphviz.
+
+    Args:
+        model: torch.nn.Module.
+        x: its input tensor, or a tuple of its inputs.
+    """
+    import pygraphviz
+    import torchview
+
+    graph = torchview.draw_graph(model, input_data=x, expand_nested=True, save_graph=False).visual_graph
+    drawing = pygraphviz.AGraph(string=graph.source)
+    return drawing.draw(format="svg", prog="dot").decode("utf-8")

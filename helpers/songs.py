@@ -1,0 +1,261 @@
+"""Songs as plain data: what every other module hands around.
+
+Notebook: all of them; first met in 01-markov.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+_USUAL_TONIC = {
+    "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
+    "minor": ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B"),
+}
+
+
+def pitch_class(name: str) -> int:
+    """Pitch class of a note name, C = 0 ... B = 11.
+
+    Args: name: a letter and its accidentals, such as "F#", "Bb" or music21's "B-".
+    Raises: ValueError if the name is no note name.
+    """
+    match = re.fullmatch(r"([A-Ga-g])([#b-]*)", name)
+    if not match:
+        raise ValueError(f"{name!r} is not a note name; write a letter and accidentals, such as 'F#' or 'Bb'.")
+    letter, accidentals = match.groups()
+    natural = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter.upper()]
+    return (natural + accidentals.count("#") - accidentals.count("b") - accidentals.count("-")) % 12
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A note, a chord or a rest.
+
+    Attributes:
+        pitches: MIDI numbers (60 = middle C) in rising order; empty for a rest.
+        duration: in quarter lengths (1 = quarter note), an exact Fraction.
+    Raises: ValueError for a pitch outside 0..127 or a duration that is not positive.
+    """
+
+    pitches: tuple[int, ...]
+    duration: Fraction
+
+    def __post_init__(self):
+        pitches = tuple(sorted({int(pitch) for pitch in self.pitches}))
+        duration = Fraction(self.duration)
+        if any(not 0 <= pitch <= 127 for pitch in pitches):
+            raise ValueError(f"pitches {list(pitches)} are not all MIDI numbers; they go from 0 to 127.")
+        if duration <= 0:
+            raise ValueError(f"a duration of {duration} quarter notes is not positive.")
+        object.__setattr__(self, "pitches", pitches)
+        object.__setattr__(self, "duration", duration)
+
+    @property
+    def is_rest(self) -> bool:
+        return not self.pitches
+
+
+@dataclass(frozen=True)
+class Song:
+    """A piece of music and where it comes from.
+
+    Two songs are equal when they sound the same: equality looks at the events, not at the labels.
+
+    Attributes:
+        id: its name in the collection, such as "E0001A".
+        title: as printed.
+        family: id of the tune family; variants of one tune share it. Splits keep a family together.
+        tonic: note name, such as "G" or "Bb".
+        mode: "major" or "minor".
+        meter: time signature, such as "3/4".
+        events: notes, chords and rests, one after the other.
+        pickup: length of the upbeat before the first full measure, in quarter lengths.
+    Raises: ValueError for a tonic, mode, meter or pickup that cannot be.
+    """
+
+    id: str = field(compare=False)
+    title: str = field(compare=False)
+    family: str = field(compare=False)
+    tonic: str = field(compare=False)
+    mode: str = field(compare=False)
+    meter: str = field(compare=False)
+    events: tuple[Event, ...]
+    pickup: Fraction = field(default=Fraction(0), compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "events", tuple(self.events))
+        object.__setattr__(self, "pickup", Fraction(self.pickup))
+        pitch_class(self.tonic)
+        if self.mode not in ("major", "minor"):
+            raise ValueError(f"mode {self.mode!r} of song {self.id!r} is neither 'major' nor 'minor'.")
+        if not re.fullmatch(r"[1-9]\d*/(1|2|4|8|16|32|64)", self.meter):
+            raise ValueError(f"meter {self.meter!r} of song {self.id!r} is not a time signature such as '3/4'.")
+        if not 0 <= self.pickup < self.measure_length:
+            raise ValueError(f"a pickup of {self.pickup} quarters does not fit into a {self.meter} measure.")
+
+    @property
+    def measure_length(self) -> Fraction:
+        """Length of a full measure in quarter lengths."""
+        count, unit = self.meter.split("/")
+        return Fraction(4 * int(count), int(unit))
+
+    @property
+    def duration(self) -> Fraction:
+        """Length of the song in quarter lengths."""
+        return sum((event.duration for event in self.events), Fraction(0))
+
+    @property
+    def is_melody(self) -> bool:
+        """Whether at most one note sounds at a time."""
+        return all(len(event.pitches) <= 1 for event in self.events)
+
+    def transpose(self, semitones: int) -> Song:
+        """The song moved up (or, if negative, down); its tonic moves along.
+
+        Raises: ValueError naming the song if a note would leave the MIDI range.
+        """
+        moved = {}
+        for event in set(self.events):
+            pitches = tuple(pitch + semitones for pitch in event.pitches)
+            if pitches and not (min(pitches) >= 0 and max(pitches) <= 127):
+                raise ValueError(f"song {self.id!r} moved by {semitones} semitones leaves the MIDI range 0 to 127.")
+            moved[event] = Event(pitches, event.duration)
+        tonic = self.tonic
+        if semitones % 12:
+            tonic = _USUAL_TONIC[self.mode][(pitch_class(self.tonic) + semitones) % 12]
+        return replace(self, tonic=tonic, events=tuple(moved[event] for event in self.events))
+
+    def in_c(self) -> Song:
+        """Transposed to C major or A minor.
+
+        The interval is the one between the tonic and C (minor: A) when both stand in octave 4,
+        so that G major moves down a fifth and D minor up a fifth (Velardo 2021).
+        """
+        goal = 0 if self.mode == "major" else 9
+        return self.transpose(goal - pitch_class(self.tonic))
+
+    def skyline(self) -> Song:
+        """The highest note of each chord: a melody out of many voices (Uitdenbogerd and Zobel 1998)."""
+        return replace(self, events=tuple(Event(event.pitches[-1:], event.duration) for event in self.events))
+
+    def excerpt(self, duration) -> Song:
+        """The opening: the whole events that fit into `duration` quarter lengths."""
+        events, onset = [], Fraction(0)
+        for event in self.events:
+            onset += event.duration
+            if onset > duration:
+                break
+            events.append(event)
+        return replace(self, events=tuple(events))
+
+    @classmethod
+    def from_tiny(cls, text: str, tonic: str = "C", mode: str = "major", title: str = "") -> Song:
+        """A melody typed in music21's TinyNotation, such as "4/4 c4 d e f g2 g2".
+
+        Letters are notes (c = middle C, c' an octave up, C an octave down), r is a rest, a number is
+        the note value (4 = quarter) and stays until the next, # and - alter, ~ ties, trip{...} is a
+        triplet. Tied notes become one event. A meter in front is optional (4/4 otherwise).
+
+        Raises: ValueError naming the part that cannot be read.
+        """
+        meter, body = re.fullmatch(r"\s*(\d+/\d+)?\s*(.*)", text, re.DOTALL).groups()
+        body = re.sub(r"([A-Ga-g])([#n-]+)('+)", r"\1\3\2", body)  # music21 would drop the ' of f#'
+        _check_tiny(body)
+        from music21 import converter  # slow to import, and only needed here
+
+        try:
+            score = converter.parse(f"tinyNotation: {meter or '4/4'} {body}", makeNotation=False)
+        except Exception as error:
+            raise ValueError(f"cannot read {text!r} as TinyNotation: {error}") from error
+        events = events_of_stream(score, merge_ties=True)
+        return cls("tiny", title, "tiny", tonic, mode, meter or "4/4", events)
+
+
+_TINY_NOTE = re.compile(r"(?:r|([A-Ga-g])\1*'*(?:##?|--?|n)?)(?:\d+\.*)?~?")
+
+
+def _check_tiny(body: str) -> None:
+    """music21 reads what it can of a mistyped note and drops the rest in silence; say so instead."""
+    words = re.sub(r"(?:trip|quad)\{|\}", " ", body).split()
+    if body.count("{") != body.count("}"):
+        raise ValueError(f"the braces in {body!r} do not match; a triplet is written trip{{c8 d e}}.")
+    if not words:
+        raise ValueError("there is no note in this melody; type some, such as 'c4 d e f g2'.")
+    for word in words:
+        match = _TINY_NOTE.fullmatch(word)
+        number = re.search(r"\d+", word)
+        if not match or (number and int(number[0]) not in (1, 2, 4, 8, 16, 32, 64)):
+            raise ValueError(
+                f"{word!r} is not a note in TinyNotation; write a letter a to g (or r for a rest) and a "
+                "note value out of 1, 2, 4, 8, 16, 32, 64, such as 'f#4', 'b-8' or 'r2'."
+            )
+
+
+def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
+    """The notes, chords and rests of one music21 stream, in order; grace notes have no length and are left out.
+
+    Where voices overlap, the music is cut at every onset and every release, and what sounds together
+    becomes a chord. Unpitched percussion is left out.
+    """
+    found = []  # (onset, duration, pitches, continues a tie)
+    for element in stream.flatten().notesAndRests:
+        duration = Fraction(element.quarterLength).limit_denominator(5040)
+        if duration <= 0 or not (element.isRest or hasattr(element, "pitches") and element.pitches):
+            continue
+        pitches = () if element.isRest else tuple(pitch.midi for pitch in element.pitches)
+        tied = [note.tie for note in getattr(element, "notes", [element])]
+        continues = merge_ties and pitches and all(tie and tie.type in ("stop", "continue") for tie in tied)
+        found.append((Fraction(element.offset).limit_denominator(5040), duration, pitches, continues))
+    events, end = [], Fraction(0)
+    for onset, duration, pitches, continues in found:
+        if onset < end:
+            return _slices(found)
+        if onset > end:
+            events.append(Event((), onset - end))
+        if continues and events and events[-1].pitches == tuple(sorted(set(pitches))):
+            events[-1] = Event(pitches, events[-1].duration + duration)
+        else:
+            events.append(Event(pitches, duration))
+        end = onset + duration
+    return tuple(events)
+
+
+def _slices(found: Iterable[tuple]) -> tuple[Event, ...]:
+    """Simultaneous voices as chords: one event between each two neighbouring onsets or releases.
+
+    A note that only goes on through a cut is not struck again where nothing else changes the chord.
+    """
+    sounding: dict[int, list[tuple[Fraction, Fraction]]] = {}
+    for onset, duration, pitches, continues in found:
+        for pitch in pitches:
+            spans = sounding.setdefault(pitch, [])
+            joined = next((k for k, (_, end) in enumerate(spans) if continues and end == onset), None)
+            if joined is None:
+                spans.append((onset, onset + duration))
+            else:
+                spans[joined] = (spans[joined][0], onset + duration)
+    onsets = {onset for spans in sounding.values() for onset, _ in spans}
+    last = max(onset + duration for onset, duration, _, _ in found)
+    cuts = sorted({Fraction(0), last} | onsets | {end for spans in sounding.values() for _, end in spans})
+    starting: dict[Fraction, list[int]] = {}
+    stopping: dict[Fraction, list[int]] = {}
+    for pitch, spans in sounding.items():
+        for onset, end in spans:
+            starting.setdefault(onset, []).append(pitch)
+            stopping.setdefault(end, []).append(pitch)
+    held: dict[int, int] = {}
+    events: list[Event] = []
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        for pitch in stopping.get(start, ()):
+            held[pitch] -= 1
+        for pitch in starting.get(start, ()):
+            held[pitch] = held.get(pitch, 0) + 1
+        chord = tuple(sorted(pitch for pitch, voices in held.items() if voices > 0))
+        if events and start not in onsets and events[-1].pitches == chord:
+            events[-1] = Event(chord, events[-1].duration + end - start)
+        else:
+            events.append(Event(chord, end - start))
+    return tuple(events)
