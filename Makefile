@@ -32,9 +32,11 @@ build/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) | .venv/.ready
 	@$(BIN)/$(EXECUTE) --output-dir build/notebooks --output .$*.part.ipynb $<
 	@mv build/notebooks/.$*.part.ipynb $@
 
-site/index.html: $(EXECUTED) pages/conf.py pages/index.md | .venv/.ready
-	@rm -rf build/pages && mkdir -p build/pages/notebooks
-	@cp pages/* build/pages/ && cp $(EXECUTED) build/pages/notebooks/
+site/index.html: $(EXECUTED) $(wildcard pages/* notebooks/solutions/*.ipynb) README.md | .venv/.ready
+	@rm -rf build/pages && mkdir -p build/pages/notebooks build/pages/pages build/pages/data
+	@cp pages/* build/pages/ && cp pages/*.png build/pages/pages/
+	@cp README.md CONTRIBUTING.md LICENSE build/pages/ && cp data/README.md build/pages/data/
+	@cp $(EXECUTED) build/pages/notebooks/ && cp -r notebooks/solutions build/pages/notebooks/
 	@$(BIN)/sphinx-build -q -b html build/pages build/html
 	@rm -rf site && mv build/html site
 

@@ -264,6 +264,8 @@ def _song_of_stream(score, parts, name: str, family: str, merge_ties: bool, titl
         for part in parts:
             together.insert(0, part)
     events = events_of_stream(together, merge_ties)
+    while events and events[-1].is_rest and name.lower().endswith((".mid", ".midi")):
+        events = events[:-1]  # music21 fills the last measure; MIDI itself has no rests
     if all(event.is_rest for event in events):
         raise _Unusable("there is no note in it")
     written = next((k for k in parts[0].recurse().getElementsByClass(key.Key)), None)
@@ -307,6 +309,8 @@ def _mode_from_thirds(events, tonic: str) -> str:
 def _parse_abc(tune: str):
     from music21 import abcFormat
 
+    if not re.search(r"(?m)^[LM]:", tune):
+        tune = re.sub(r"(?m)^(?=K:)", "L:1/8\n", tune, count=1)  # the standard's default, which music21 does not know
     return abcFormat.translate.abcToStreamScore(abcFormat.ABCFile().readstr(tune))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from helpers.songs import Song
 
-SAMPLE_RATE = 22_050  # samples per second: up to 11 kHz, enough for these instruments, and small
+SAMPLE_RATE = 24_000  # samples per second: up to 12 kHz, enough for these instruments, and small
 # One colour a model, the same in every notebook; their lightness differs too, for greyscale.
 PALETTE = {
     "real songs": "#8c8c8c",
@@ -46,8 +46,8 @@ def to_music21(song: Song):
     signature = key.Key(song.tonic.replace("b", "-"), song.mode)
     home = signature.tonic.getEnharmonic() if abs(signature.sharps) > 7 else signature.tonic
     signature = key.Key(home, song.mode)
-    centre = signature.sharps + (0 if song.mode == "major" else 3)  # the tonic on the line of fifths, F = -1
-    spelled = functools.cache(lambda pitch: _spell(pitch, centre))
+    middle = signature.sharps + (2 if song.mode == "major" else 3.5)  # minor leans to its raised notes
+    spelled = functools.cache(lambda pitch: _spell(pitch, middle))
     room = song.pickup or song.measure_length
     measure = stream.Measure(number=1)
     pitches = [pitch for event in song.events for pitch in event.pitches] or [60]
@@ -80,13 +80,13 @@ def to_music21(song: Song):
     return score
 
 
-def _spell(pitch: int, centre: int) -> str:
-    """A note name for a MIDI number: the one nearest to the key's centre on the line of fifths.
+def _spell(pitch: int, middle: float) -> str:
+    """A note name for a MIDI number: the one nearest to the middle of the key's notes on the line of fifths.
 
+    The line runs ... Bb = -2, F = -1, C = 0, G = 1 ...; the notes of C major lie from -1 to 5, their middle is 2.
     Source: Temperley (2001), The Cognition of Basic Musical Structures, ch. 5.
     """
-    fifths = (pitch * 7 + 5) % 12 - 5  # C = 0, G = 1, F = -1 ... the nearest twelve
-    middle = centre + 2  # the seven notes of a key lie from one below its centre to five above
+    fifths = (pitch * 7 + 5) % 12 - 5
     fifths += 12 * round((middle - fifths) / 12)
     letter = "FCGDAEB"[(fifths + 1) % 7]
     sharps = (fifths + 1) // 7
@@ -156,6 +156,8 @@ def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int 
     """The sound of a song: mono float32 samples in [-1, 1], shape (samples,), played with a sound font.
 
     The length is the song's own; the last note may ring on for 4 % of it, at most half a second.
+    The synthesizer is rustysynth (through midirenderer): it plays every instrument of this sound font in tune,
+    which symusic's does not (its piano C4 sounds at 831 Hz; see tests/test_render.py).
 
     Args:
         tempo: quarter notes per minute.
@@ -163,10 +165,19 @@ def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int 
         sample_rate: samples per second.
     Raises: as `to_midi`.
     """
-    rendered = _synthesizer(sample_rate).render(_symusic_score(song, tempo, program), stereo=False)
-    samples = np.asarray(rendered, dtype=np.float32).reshape(-1)
+    import midirenderer
+    import soundfile
+    import soxr
+    import symusic
+
+    score = _symusic_score(song, tempo, program)
     seconds = float(song.duration) * 60 / tempo
     tail = min(0.04 * seconds, 0.5)
+    end = float(song.duration) + 2 * tail * tempo / 60  # rendering stops at the last MIDI event, so put one later
+    score.markers.append(symusic.TextMeta(math.ceil(end * score.ticks_per_quarter), "end"))
+    wave = io.BytesIO(midirenderer.render_wave_from(_sound_font(), score.dumps_midi()))
+    stereo, rate = soundfile.read(wave, dtype="float32")
+    samples = soxr.resample(stereo.mean(1), rate, sample_rate)
     wanted = round((seconds + tail) * sample_rate)
     samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
     fade = max(1, round(tail * sample_rate))
@@ -192,14 +203,12 @@ def mp3_of(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
     return file.getvalue()
 
 
-@functools.lru_cache(maxsize=4)
-def _synthesizer(sample_rate: int):
+@functools.lru_cache(maxsize=1)
+def _sound_font() -> bytes:
     import importlib.util
 
-    import symusic
-
     folder = Path(importlib.util.find_spec("pretty_midi").origin).parent  # found without importing it
-    return symusic.Synthesizer(str(folder / "TimGM6mb.sf2"), sample_rate, 0)
+    return (folder / "TimGM6mb.sf2").read_bytes()
 
 
 # ---- pictures ----
@@ -235,7 +244,6 @@ def engrave(song: Song, width: int = 720) -> tuple[str, list[tuple[float, float,
             "pageMarginBottom": 20,
             "mnumInterval": 64,
             "svgViewBox": True,
-            "svgHtml5": True,
             "svgFormatRaw": True,
             "minLastJustification": 0.6,
             "xmlIdSeed": 1,

@@ -203,7 +203,8 @@ def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
     found = []  # (onset, duration, pitches, continues a tie)
     for element in stream.flatten().notesAndRests:
         duration = Fraction(element.quarterLength).limit_denominator(5040)
-        if duration <= 0 or not (element.isRest or hasattr(element, "pitches") and element.pitches):
+        hidden = element.isRest and element.style.hideObjectOnPrint  # music21 fills short measures with these
+        if duration <= 0 or hidden or not (element.isRest or getattr(element, "pitches", ())):
             continue
         pitches = () if element.isRest else tuple(pitch.midi for pitch in element.pitches)
         tied = [note.tie for note in getattr(element, "notes", [element])]

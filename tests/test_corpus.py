@@ -1,0 +1,244 @@
+import json
+import os
+import subprocess
+import sys
+from fractions import Fraction
+
+import pytest
+
+from helpers import corpus
+from helpers.corpus import load_essen, load_folder, load_songs_in_kern
+from helpers.datasets import split_by_family
+from helpers.render import to_midi, to_musicxml
+from helpers.songs import Event, Song
+
+KERN = """!!!OTL: Ein Lied
+!!!SCT: E0001A
+**kern
+*k[f#]
+*G:
+*M3/4
+4d
+=1
+4g
+8a
+8b
+[4cc
+=2
+4cc]
+6d
+6e
+6f#
+=3
+2.g
+==
+*-
+"""
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv(corpus.CACHE_VARIABLE, str(folder))
+    return folder
+
+
+def test_erk_is_what_the_notebook_says():
+    songs = load_essen("erk").songs
+    assert (len(songs), sum(len(song.events) for song in songs)) == (1754, 85714)
+    assert len({song.id for song in songs}) == 1754
+    assert [len(part) for part in split_by_family(songs)] == [1387, 222, 145]
+    assert sum(song.mode == "minor" for song in songs) == 107
+
+
+def test_families_stay_together():
+    split = split_by_family(load_essen("erk").songs)
+    families = [{song.family for song in part} for part in split]
+    assert not families[0] & families[1] and not families[0] & families[2] and not families[1] & families[2]
+    assert {song.id for part in split for song in part if song.family == "E0084"} >= {"E0084", "E0084A", "E0084F"}
+
+
+def test_upbeat_and_meter_are_read():
+    song = next(song for song in load_essen("erk").songs if song.id == "E0001")
+    assert (song.meter, song.pickup, song.tonic, song.mode) == ("2/4", Fraction(1, 2), "F", "major")
+
+
+def test_unknown_part_names_the_known_ones():
+    with pytest.raises(ValueError, match="boehme.*erk.*kinder"):
+        load_essen("bohème")
+
+
+def test_another_part_loads_fresh_and_from_the_cache_alike(own_cache, capsys):
+    fresh = load_essen("variant")
+    assert len(fresh.songs) == 29
+    assert [path.suffix for path in own_cache.iterdir()] == [".json"]
+    cached = load_essen("variant")
+    assert cached == fresh
+    labels = lambda song: (song.id, song.title, song.family, song.tonic, song.mode, song.meter, song.pickup)
+    assert [labels(song) for song in cached.songs] == [labels(song) for song in fresh.songs]
+    assert "was damaged" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "not json", "empty"])
+def test_a_damaged_cache_is_rebuilt_with_one_notice(own_cache, capsys, damage):
+    fresh = load_essen("variant")
+    (file,) = own_cache.iterdir()
+    text = file.read_text()
+    broken = {"cut": text[:-50], "changed": text.replace("60", "61", 1), "not json": "{", "empty": ""}[damage]
+    file.write_text(broken)
+    assert load_essen("variant") == fresh
+    assert capsys.readouterr().err.count("was damaged") == 1
+    assert json.loads(file.read_text())
+    load_essen("variant")
+    assert "was damaged" not in capsys.readouterr().err
+
+
+def test_a_cached_load_needs_no_music21(own_cache):
+    load_essen("variant")
+    code = "import sys; from helpers.corpus import load_essen; load_essen('variant'); print('music21' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_songs_load_in_a_script_without_a_main_guard(own_cache, tmp_path):
+    """Worker processes are started alike on Linux, macOS and Windows, so this is the hardest case everywhere."""
+    script = tmp_path / "script.py"
+    script.write_text("from helpers.corpus import load_essen\nprint(len(load_essen('variant').songs))\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "29"
+
+
+def test_the_cache_goes_to_the_users_folder_where_data_is_read_only(monkeypatch, tmp_path):
+    monkeypatch.delenv(corpus.CACHE_VARIABLE, raising=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    assert tmp_path in corpus.cache_folder().parents
+
+
+def test_an_interrupted_write_leaves_no_cache(own_cache, monkeypatch):
+    def interrupt(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(OSError, match="disk full"):
+        load_essen("variant")
+    assert list(own_cache.iterdir()) == []
+
+
+def test_kern_keeps_ties_as_printed_unless_asked(own_cache, tmp_path):
+    (tmp_path / "deut0001.krn").write_text(KERN)
+    (song,) = load_songs_in_kern(tmp_path).songs
+    third = Fraction(2, 3)
+    assert (song.title, song.family, song.tonic, song.mode, song.meter) == ("Ein Lied", "E0001", "G", "major", "3/4")
+    assert song.pickup == 1
+    assert [event.duration for event in song.events] == [
+        1,
+        1,
+        Fraction(1, 2),
+        Fraction(1, 2),
+        1,
+        1,
+        third,
+        third,
+        third,
+        3,
+    ]
+    (merged,) = load_songs_in_kern(tmp_path, merge_ties=True).songs
+    assert merged.events[4] == Event((72,), 2)
+    assert merged.duration == song.duration
+
+
+def test_a_minor_song_in_kern(own_cache, tmp_path):
+    (tmp_path / "a.krn").write_text("**kern\n*k[]\n*a:\n*M2/4\n=1\n4a\n4r\n=2\n[2cc\n=3\n2cc]\n==\n*-\n")
+    (song,) = load_songs_in_kern(tmp_path).songs
+    assert (song.tonic, song.mode) == ("A", "minor")
+    assert song.events == (Event((69,), 1), Event((), 1), Event((72,), 2), Event((72,), 2))
+
+
+def test_missing_folders_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no-such-folder"):
+        load_songs_in_kern(tmp_path / "no-such-folder")
+    (tmp_path / "file.krn").write_text(KERN)
+    with pytest.raises(NotADirectoryError, match="give the folder"):
+        load_folder(tmp_path / "file.krn")
+
+
+def test_a_folder_of_bad_files_and_one_good_song(own_cache, tmp_path, capsys):
+    folder = tmp_path / "songs"
+    (folder / "deeper").mkdir(parents=True)
+    good = Song.from_tiny("4/4 trip{c8 d e} f4 g2 a2")
+    to_musicxml(good, folder / "deeper" / "good.musicxml")
+    (folder / "cut.mid").write_bytes(to_midi(good)[:-20])
+    (folder / "empty.krn").write_text("")
+    (folder / "junk.abc").write_bytes(bytes(range(256)) * 3)
+    (folder / "broken.musicxml").write_text("<score-partwise><part>")
+    (folder / "silent.krn").write_text("**kern\n*M4/4\n1r\n==\n*-\n")
+    (folder / "shopping.txt").write_text("milk, eggs")
+    loaded = load_folder(folder)
+    assert loaded.songs == [good]
+    assert loaded.songs[0].events[0].duration == Fraction(1, 3)
+    reasons = {rejected.name: rejected.reason for rejected in loaded.rejected}
+    assert reasons.keys() == {"cut.mid", "empty.krn", "junk.abc", "broken.musicxml", "silent.krn"}
+    assert "cut off or damaged" in reasons["cut.mid"]
+    assert "empty" in reasons["empty.krn"]
+    assert "not a text file" in reasons["junk.abc"]
+    assert "not valid XML" in reasons["broken.musicxml"]
+    assert "no note" in reasons["silent.krn"]
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.out + printed.err
+    assert load_folder(folder) == loaded  # from the cache
+
+
+def test_a_changed_folder_is_read_again(own_cache, tmp_path):
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    (folder / "one.abc").write_text("X:1\nT:One\nM:2/4\nL:1/8\nK:G\nG2 A2|B4|\n", encoding="utf-8")
+    assert len(load_folder(folder).songs) == 1
+    (folder / "two.abc").write_text("X:1\nT:Zwei, drü\nM:2/4\nL:1/8\nK:G\nG2 (3ABc|d4|\n\nX:2\nT:Drei\nK:D\nD4|\n")
+    loaded = load_folder(folder)
+    assert [song.id for song in loaded.songs] == ["one.abc", "two.abc#1", "two.abc#2"]
+    assert loaded.songs[1].events[1].duration == Fraction(1, 3)
+    assert loaded.songs[1].title == "Zwei, drü"
+
+
+def two_instruments(path, same):
+    from music21 import instrument, note, stream
+
+    score = stream.Score()
+    for k, pitch in enumerate((72, 60)):
+        part = stream.Part()
+        part.insert(0, instrument.Flute() if same or k == 0 else instrument.Violoncello())
+        part.append([note.Note(pitch, quarterLength=1), note.Note(pitch + 2, quarterLength=1 + k)])
+        score.insert(0, part)
+    score.write("midi", path)
+
+
+def test_voices_of_one_instrument_become_chords(own_cache, tmp_path):
+    two_instruments(tmp_path / "duo.mid", same=True)
+    (song,) = load_folder(tmp_path, instrument=None).songs
+    assert [event.pitches for event in song.events] == [(60, 72), (62, 74), (62,)]
+    assert [event.duration for event in song.events] == [1, 1, 1]
+
+
+def test_several_instruments_need_a_choice(own_cache, tmp_path):
+    two_instruments(tmp_path / "duo.mid", same=False)
+    (rejected,) = load_folder(tmp_path).rejected
+    assert "2 instruments" in rejected.reason and "Flute" in rejected.reason and "instrument=" in rejected.reason
+    (song,) = load_folder(tmp_path, instrument="flute").songs
+    assert [event.pitches for event in song.events] == [(72,), (74,)]
+    (song,) = load_folder(tmp_path, instrument="all").songs
+    assert song.events[0].pitches == (60, 72)
+    (rejected,) = load_folder(tmp_path, instrument="Tuba").rejected
+    assert "no instrument is called 'Tuba'" in rejected.reason
+
+
+def test_a_song_goes_through_midi_and_musicxml(own_cache, tmp_path):
+    song = Song.from_tiny("3/4 g4 a8 b c'4 r d'2. e'4 f#' g'")
+    to_midi(song, tmp_path / "song.mid")
+    to_musicxml(song, tmp_path / "song.musicxml")
+    loaded = load_folder(tmp_path)
+    assert not loaded.rejected
+    assert loaded.songs == [song, song]
+    assert {song.meter for song in loaded.songs} == {"3/4"}

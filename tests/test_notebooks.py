@@ -1,0 +1,102 @@
+"""Guards: what a committed notebook must keep to (see CONTRIBUTING.md)."""
+
+import json
+import re
+import statistics
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+ADDRESS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_and_solution = pytest.mark.parametrize(
+    "path", NOTEBOOKS + SOLUTIONS, ids=lambda path: "/".join(path.with_suffix("").parts[-2:])
+)
+
+
+def cells(path, kind=None):
+    book = json.loads(path.read_text(encoding="utf-8"))
+    return [cell for cell in book["cells"] if kind in (None, cell["cell_type"])]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def test_there_are_notebooks_and_each_has_solutions():
+    assert NOTEBOOKS
+    assert [path.name for path in SOLUTIONS] == [path.name for path in NOTEBOOKS]
+
+
+@each_and_solution
+def test_executed_top_to_bottom_with_outputs_and_without_errors(path):
+    code = cells(path, "code")
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert len(outputs) >= 3, "outputs are stripped: nbval would compare nothing"
+    assert all(output["output_type"] != "error" for output in outputs)
+
+
+@each_and_solution
+def test_size(path):
+    assert path.stat().st_size < 3_000_000
+
+
+@each
+def test_every_tagged_equation_has_its_check(path):
+    text = "\n".join(map(source, cells(path, "markdown")))
+    tags = re.findall(r"\\tag\{([\d.]+)\}", text)
+    checks = "\n".join(source(cell).splitlines()[0] for cell in cells(path, "code") if "assert" in source(cell))
+    checked = {tag for line in re.findall(r"(?m)^# checks (.*)$", checks) for tag in re.findall(r"\(([\d.]+)\)", line)}
+    assert tags and len(tags) == len(set(tags))
+    assert set(tags) == checked
+    assert all(tag.split(".")[0] == str(int(path.name[:2])) for tag in tags)
+
+
+@each
+def test_cells_are_short_and_explained(path):
+    lengths = [sum(bool(line.strip()) for line in source(cell).splitlines()) for cell in cells(path, "code")]
+    assert statistics.median(lengths) <= 8
+    kinds = "".join(cell["cell_type"][0] for cell in cells(path))
+    assert "ccc" not in kinds, "more than two code cells without prose"
+
+
+@each
+def test_same_setup_cell_and_a_device_cell(path):
+    tagged = lambda p, tag: [source(cell) for cell in cells(p, "code") if tag in cell["metadata"].get("tags", [])]
+    (setup,) = tagged(path, "setup")
+    assert setup == tagged(NOTEBOOKS[0], "setup")[0]
+    (device,) = tagged(path, "device")
+    assert re.search(r'"cuda" if .* else "mps" if .* else "cpu"', device)
+    assert f'ADDRESS = "{ADDRESS}"' in setup
+
+
+@each
+def test_opens_with_badge_and_links_and_closes_with_exercises(path):
+    first, text = source(cells(path)[0]), "\n".join(map(source, cells(path, "markdown")))
+    repository = ADDRESS.removeprefix("https://github.com/")
+    assert first.startswith(f"# {path.name[:2]} · ")
+    assert f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{path.name}" in first
+    assert all(word in first for word in ("You build", "You hear", "You check", "[Contents]"))
+    assert "## Exercises" in text and f"solutions/{path.name}" in text
+    assert 3 <= len(re.findall(r"(?m)^\*\*\d+\. ", text)) <= 6
+    assert "[Contents]" in source(cells(path)[-1])
+
+
+@each_and_solution
+def test_no_widget_state_and_no_absolute_path(path):
+    text = path.read_text(encoding="utf-8")
+    assert "application/vnd.jupyter.widget-state+json" not in text
+    assert str(ROOT) not in text
+
+
+@each_and_solution
+def test_markers_stand_alone(path):
+    for cell in cells(path, "code"):
+        for line in source(cell).splitlines():
+            assert "NBVAL" not in line or re.fullmatch(r"# NBVAL_[A-Z_]+", line)

@@ -1,0 +1,45 @@
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_environment_yml_agrees_with_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["name"] == PROJECT["name"]
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert pip == ["-c constraints.txt", "-e .[dev]"]
+    (python,) = [entry for entry in environment["dependencies"] if str(entry).startswith("python")]
+    assert python.startswith("python" + PROJECT["requires-python"])
+
+
+def test_every_dependency_is_justified_and_constrained():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in pins}
+    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+        assert re.search(rf'"{re.escape(requirement)}",\s+# \w', text), f"{requirement} has no reason"
+        assert re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-") in pinned
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
+
+
+def test_the_sanitize_file_replaces_what_it_should():
+    """nbval drops a pair in silence unless `regex: ` and `replace: ` stand on neighbouring lines."""
+    from nbval.plugin import get_sanitize_patterns
+
+    text = (ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="utf-8")
+    patterns = get_sanitize_patterns(text)
+    assert len(patterns) == text.count("regex:")
+    for before, after in [
+        ("took 0.48 s", "took SECONDS"),
+        ("2.2 ms, 212 × as fast", "SECONDS, RATIO as fast"),
+        ("1,754 songs", "1,754 songs"),
+        ("2.6902 nats", "2.6902 nats"),
+    ]:
+        for regex, replacement in patterns:
+            before = re.sub(regex, replacement, before)
+        assert before == after

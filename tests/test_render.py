@@ -1,0 +1,226 @@
+import io
+import re
+from fractions import Fraction
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from helpers import render
+from helpers.player import Player
+from helpers.songs import Event, Song
+
+TUNE = "3/4 g4 a8 b c'4 r4 d'2 trip{e'8 f#' g'} g'2 b-4~ b-8 c8 r4"
+
+
+@pytest.fixture(scope="module")
+def tune():
+    return Song.from_tiny(TUNE, tonic="G", title="A tune")
+
+
+def notes_of(midi: bytes):
+    """(onset, duration, pitch) in quarter lengths, read by mido."""
+    file = mido.MidiFile(file=io.BytesIO(midi))
+    notes, sounding, now = [], {}, 0
+    for message in mido.merge_tracks(file.tracks):
+        now += message.time
+        if message.type == "note_on" and message.velocity:
+            sounding[message.note] = now
+        elif message.type in ("note_on", "note_off"):
+            start = sounding.pop(message.note)
+            notes.append(
+                (Fraction(start, file.ticks_per_beat), Fraction(now - start, file.ticks_per_beat), message.note)
+            )
+    return sorted(notes)
+
+
+def test_midi_read_back_by_another_library_holds_the_same_notes(tune):
+    expected, onset = [], Fraction(0)
+    for event in tune.events:
+        expected += [(onset, event.duration, pitch) for pitch in event.pitches]
+        onset += event.duration
+    assert notes_of(render.to_midi(tune)) == sorted(expected)
+
+
+def test_midi_says_tempo_meter_and_instrument(tune):
+    messages = list(
+        mido.merge_tracks(mido.MidiFile(file=io.BytesIO(render.to_midi(tune, tempo=90, program=40))).tracks)
+    )
+    assert {message.program for message in messages if message.type == "program_change"} == {40}
+    assert [round(mido.tempo2bpm(message.tempo)) for message in messages if message.type == "set_tempo"] == [90]
+    (meter,) = [message for message in messages if message.type == "time_signature"]
+    assert (meter.numerator, meter.denominator) == (3, 4)
+
+
+def test_chords_go_into_midi():
+    song = Song("x", "", "x", "C", "major", "4/4", (Event((60, 64, 67), 2), Event((62,), Fraction(1, 7))))
+    assert [note[2] for note in notes_of(render.to_midi(song))] == [60, 64, 67, 62]
+    assert notes_of(render.to_midi(song))[3][:2] == (2, Fraction(1, 7))
+
+
+def peak_frequency(samples, sample_rate):
+    """Hz of the strongest partial, refined by a parabola through the logarithmic peak."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 8 * len(samples)))
+    k = spectrum.argmax()
+    a, b, c = np.log(spectrum[k - 1 : k + 2])
+    return (k + 0.5 * (a - c) / (a - 2 * b + c)) * sample_rate / (8 * len(samples))
+
+
+@pytest.mark.parametrize("pitch", [60, 69, 76])
+@pytest.mark.parametrize("program", [0, 73])
+def test_sound_has_the_right_pitch(pitch, program):
+    song = Song("x", "", "x", "C", "major", "4/4", (Event((pitch,), 2),))
+    samples = render.to_audio(song, tempo=60, program=program)
+    hertz = peak_frequency(samples[4000:36000], render.SAMPLE_RATE)
+    cents = 1200 * np.log2(hertz / (440 * 2 ** ((pitch - 69) / 12)))
+    cents -= 1200 * round(cents / 1200)  # the strongest partial may be the octave
+    assert abs(cents) < 20
+
+
+@pytest.mark.parametrize("tempo", [60, 100, 200])
+def test_sound_is_there_and_as_long_as_it_should_be(tune, tempo):
+    samples = render.to_audio(tune, tempo=tempo)
+    assert samples.dtype == np.float32 and samples.ndim == 1
+    assert np.abs(samples).max() <= 1
+    assert np.sqrt((samples**2).mean()) > 0.01
+    seconds = float(tune.duration) * 60 / tempo
+    assert len(samples) / render.SAMPLE_RATE == pytest.approx(seconds, rel=0.05)
+
+
+def test_rests_are_silent_and_a_song_of_rests_is_all_silence():
+    samples = render.to_audio(Song.from_tiny("c8 r4. r2 c4 d4"), tempo=60)
+    seconds = np.arange(len(samples)) / render.SAMPLE_RATE
+    loud = lambda start, end: np.sqrt((samples[(start <= seconds) & (seconds < end)] ** 2).mean())
+    assert loud(2.5, 3.9) < 0.05 * loud(4, 5)
+    assert not render.to_audio(Song.from_tiny("r1")).any()
+
+
+def test_mp3_is_read_back_with_the_same_length(tune, tmp_path):
+    data = render.to_mp3(tune, tmp_path / "tune.mp3")
+    samples, rate = soundfile.read(io.BytesIO(data))
+    assert (tmp_path / "tune.mp3").read_bytes() == data
+    assert rate == render.SAMPLE_RATE
+    assert len(samples) / rate == pytest.approx(float(tune.duration) * 0.6, rel=0.05)
+    assert len(data) < 8_000 * float(tune.duration) * 0.6
+
+
+def test_musicxml_holds_the_same_notes(tune):
+    from music21 import converter
+
+    score = converter.parse(render.to_musicxml(tune), format="musicxml")
+    from helpers.songs import events_of_stream
+
+    assert events_of_stream(score.parts[0], merge_ties=True)[: len(tune.events)] == tune.events
+    assert score.parts[0].recurse().getElementsByClass("KeySignature")[0].sharps == 1
+
+
+def test_upbeats_and_ties_are_written():
+    song = Song("x", "", "x", "C", "major", "3/4", (Event((60,), 1), Event((62,), 5), Event((64,), 1)), pickup=1)
+    measures = render.to_music21(song).parts[0].getElementsByClass("Measure")
+    assert [float(measure.duration.quarterLength) for measure in measures] == [1, 3, 3]
+    assert [note.tie and note.tie.type for note in measures[1].notes] == ["start"]
+    assert [note.tie and note.tie.type for note in measures[2].notes] == ["stop", None]
+
+
+@pytest.mark.parametrize(
+    ("tonic", "mode", "names"),
+    [
+        ("C", "major", "C C# D E- E F F# G A- A B- B"),
+        ("E", "major", "C C# D D# E E# F# G G# A A# B"),
+        ("Eb", "major", "C D- D E- E F G- G A- A B- B"),
+        ("A", "minor", "C C# D D# E F F# G G# A B- B"),
+    ],
+)
+def test_spelling_fits_the_key(tonic, mode, names):
+    events = tuple(Event((60 + k,), 1) for k in range(12))
+    part = render.to_music21(Song("x", "", "x", tonic, mode, "4/4", events)).parts[0]
+    written = [note.pitch for note in part.flatten().notes]
+    assert [pitch.midi for pitch in written] == list(range(60, 72))
+    assert [pitch.name for pitch in written] == names.split()
+
+
+def test_every_key_can_be_written():
+    for tonic in ("Cb", "Gb", "C#", "D#", "G#", "A#", "Fb"):
+        for mode in ("major", "minor"):
+            song = Song("x", "", "x", tonic, mode, "4/4", (Event((61,), 4),))
+            assert "<svg" in render.notation_svg(song)
+
+
+def test_notation_has_a_head_for_every_note_and_a_time_for_each(tune):
+    svg, moments = render.engrave(tune)
+    heads = len(re.findall(r'class="note"', svg))
+    assert heads == sum(len(names) for _, _, names in moments)
+    onsets = [start for start, _, _ in moments]
+    expected, onset = [], Fraction(0)
+    for event in tune.events:
+        if event.pitches:
+            expected.append(float(onset))
+        onset += event.duration
+    assert set(np.round(expected, 3)) <= set(np.round(onsets, 3))  # tied notes have a head in each measure
+    for _, _, names in moments:
+        assert all(f'id="{name}"' in svg for name in names)
+
+
+def test_png_is_a_picture_with_ink(tune):
+    picture = np.asarray(Image.open(io.BytesIO(render.notation_png(tune))))
+    assert picture.shape[1] >= 700
+    assert 0.01 < (picture < 128).mean() < 0.3
+
+
+def test_piano_roll_draws_each_note(tune):
+    ax = render.piano_roll(tune, plt.figure().gca())
+    assert len(ax.patches) == sum(len(event.pitches) for event in tune.events)
+    assert ax.get_xlabel() and ax.get_ylabel()
+    plt.close("all")
+
+
+def test_model_graph_needs_no_graphviz_program(monkeypatch):
+    import torch
+
+    monkeypatch.setenv("PATH", "")
+    svg = render.model_graph(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh()), torch.zeros(2, 4))
+    assert "<svg" in svg and "Linear" in svg
+
+
+@pytest.mark.parametrize(
+    ("how", "says"), [({"tempo": 0}, "tempo"), ({"tempo": float("nan")}, "tempo"), ({"program": 128}, "instrument")]
+)
+def test_bad_settings_are_refused(tune, how, says):
+    with pytest.raises(ValueError, match=says):
+        render.to_midi(tune, **how)
+
+
+def test_an_empty_song_is_refused_everywhere():
+    empty = Song("nothing", "", "x", "C", "major", "4/4", ())
+    for show in (render.to_midi, render.to_audio, render.to_musicxml, render.notation_svg, render.piano_roll, Player):
+        with pytest.raises(ValueError, match="'nothing' holds no event"):
+            show(empty)
+
+
+def test_player_is_one_small_self_contained_block():
+    song = Song.from_tiny("4/4 c8 d e f g4 g a8 a a a g2 a8 a a a g2 f8 f f f e4 e")
+    player = Player(song, title="ten seconds", tempo=60 * float(song.duration) / 10)
+    assert len(player.html) < 250_000
+    remote = [
+        address for address in re.findall(r'(?:src|href)="([^"#]*)"', player.html) if not address.startswith("data:")
+    ]
+    assert not remote
+    assert player._repr_html_() == player.html
+    assert "22 notes, 10.0 s" in repr(player)
+
+
+def test_two_players_of_one_song_do_not_share_an_id(tune):
+    ids = [re.search(r'<div id="([^"]+)"', Player(tune).html)[1] for _ in range(2)]
+    assert ids[0] != ids[1]
+
+
+def test_titles_never_become_markup(tune):
+    evil = '<script>alert("x")</script>\'"'
+    html = Player(tune, title=evil).html
+    assert "<script>alert" not in html
+    assert html.count("<script>") == 1
+    assert "&lt;script&gt;" in html
+    assert "<script>alert" not in render.notation_svg(Song("x", evil, "x", "C", "major", "4/4", (Event((60,), 1),)))

@@ -1,0 +1,98 @@
+from fractions import Fraction
+
+import pytest
+
+from helpers.songs import Event, Song, pitch_class
+
+
+def song(*events, tonic="G", mode="major", meter="3/4", pickup=0):
+    return Song("x", "A title", "x", tonic, mode, meter, tuple(Event(*event) for event in events), pickup)
+
+
+def test_events_are_put_in_order_and_checked():
+    assert Event((67, 60, 64, 60), 1) == Event((60, 64, 67), Fraction(1))
+    with pytest.raises(ValueError, match="0 to 127"):
+        Event((128,), 1)
+    with pytest.raises(ValueError, match="not positive"):
+        Event((60,), 0)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "says"),
+    [
+        ("tonic", "H", "note name"),
+        ("mode", "dorian", "major"),
+        ("meter", "3/5", "time signature"),
+        ("pickup", 3, "fit"),
+    ],
+)
+def test_impossible_labels_are_refused(label, value, says):
+    with pytest.raises(ValueError, match=says):
+        song(((60,), 1), **{label: value})
+
+
+def test_songs_are_equal_when_they_sound_the_same():
+    assert song(((60,), 1)) == song(((60,), 1), tonic="C", meter="4/4")
+    assert song(((60,), 1)) != song(((60,), 2))
+
+
+def test_pitch_class():
+    assert [pitch_class(name) for name in ("C", "F#", "Bb", "B-", "Cb", "e")] == [0, 6, 10, 10, 11, 4]
+
+
+@pytest.mark.parametrize(
+    ("tonic", "mode", "moves"),
+    [
+        ("C", "major", 0),
+        ("G", "major", -7),
+        ("Bb", "major", -10),
+        ("A", "minor", 0),
+        ("D", "minor", 7),
+        ("F#", "minor", 3),
+    ],
+)
+def test_in_c_moves_by_the_interval_of_the_tonics_in_octave_4(tonic, mode, moves):
+    moved = song(((72,), 1), tonic=tonic, mode=mode).in_c()
+    assert moved.events[0].pitches == (72 + moves,)
+    assert moved.tonic == ("C" if mode == "major" else "A")
+
+
+def test_transposing_moves_the_tonic_and_keeps_rests():
+    moved = song(((60, 64), 1), ((), 2)).transpose(3)
+    assert moved.events == (Event((63, 67), 1), Event((), 2))
+    assert moved.tonic == "Bb"
+    with pytest.raises(ValueError, match="MIDI range"):
+        song(((120,), 1)).transpose(8)
+
+
+def test_skyline_keeps_the_highest_note_and_the_rests():
+    assert song(((60, 64), 1), ((), 1)).skyline() == song(((64,), 1), ((), 1))
+
+
+def test_excerpt_keeps_whole_events():
+    assert song(((60,), 2), ((62,), 2)).excerpt(3) == song(((60,), 2))
+
+
+def test_tiny_notation():
+    tune = Song.from_tiny("3/4 c4 trip{d8 e f} g2 r4 C#8. f#'16 b-~ b-", title="t")
+    third = Fraction(1, 3)
+    assert tune.meter == "3/4"
+    assert tune.events == (
+        Event((60,), 1),
+        Event((62,), third),
+        Event((64,), third),
+        Event((65,), third),
+        Event((67,), 2),
+        Event((), 1),
+        Event((49,), Fraction(3, 4)),
+        Event((78,), Fraction(1, 4)),
+        Event((70,), Fraction(1, 2)),
+    )
+
+
+@pytest.mark.parametrize("text", ["c4 h4", "c3", "", "4/4", "c4 {d", "trip{c8 d e", "c4 60/4"])
+def test_mistyped_tiny_notation_is_one_clear_sentence(text):
+    with pytest.raises(ValueError) as caught:
+        Song.from_tiny(text)
+    assert "\n" not in str(caught.value)
+    assert "such as" in str(caught.value) or "trip{" in str(caught.value)
