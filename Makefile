@@ -7,6 +7,8 @@ HELPERS := $(wildcard helpers/*.py)
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
 EXECUTE := jupyter nbconvert --to notebook --execute --log-level WARN --ExecutePreprocessor.store_widget_state=False
 export PYTHONUTF8 := 1
+SHELL := bash
+QUIET := 2> >(grep -v 'Kernel is running over TCP' >&2)  # ipykernel's warning about its own default
 
 .PHONY: help setup run test lint unit nbval lab notebooks bench clean
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ run: site/index.html ## execute every notebook and make pages with notation and 
 build/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) | .venv/.ready
 	@mkdir -p build/notebooks
 	@echo "Executing $< ..."
-	@$(BIN)/$(EXECUTE) --output-dir build/notebooks --output .$*.part.ipynb $<
+	@$(BIN)/$(EXECUTE) --output-dir build/notebooks --output .$*.part.ipynb $< $(QUIET)
 	@mv build/notebooks/.$*.part.ipynb $@
 
 site/index.html: $(EXECUTED) $(wildcard pages/* notebooks/solutions/*.ipynb) README.md | .venv/.ready
@@ -57,7 +59,7 @@ lab: .venv/.ready ## open JupyterLab on the notebooks
 
 notebooks: .venv/.ready ## execute every notebook in place, as it is committed
 	@for notebook in $(NOTEBOOKS) $(wildcard notebooks/solutions/*.ipynb); do \
-	  echo "Executing $$notebook ..."; $(BIN)/$(EXECUTE) --inplace $$notebook || exit 1; done
+	  echo "Executing $$notebook ..."; $(BIN)/$(EXECUTE) --inplace $$notebook $(QUIET) || exit 1; done
 
 bench: .venv/.ready ## measure the speed claims, each as a ratio within one run
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

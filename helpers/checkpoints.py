@@ -1,0 +1,94 @@
+"""Trained models on disk: weights as .safetensors, and a .json card that says what they are.
+
+Notebook: 02-fnn-gradcheck and later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from helpers.exported import from_notebook
+
+MODELS = Path(__file__).resolve().parent.parent / "models"
+REQUIRED = ("notebook", "class", "hyperparameters", "vocabulary", "data", "seed", "scores")
+
+
+class Checkpoint(NamedTuple):
+    """A model in evaluation mode, and its card."""
+
+    model: Any
+    card: dict
+
+
+def save(model, name: str, card: dict, folder=MODELS) -> Path:
+    """Writes `name`.safetensors and `name`.json; each appears whole or not at all.
+
+    Args:
+        model: torch.nn.Module.
+        name: of the checkpoint, such as "02-fnn".
+        card: a JSON object with at least "notebook" and "class" (where the model is defined),
+            "hyperparameters" (its keyword arguments), "vocabulary", "data", "seed" and "scores".
+    Returns: the path of the weights.
+    Raises: ValueError naming what the card lacks.
+    """
+    from safetensors.torch import save as to_bytes
+
+    missing = [key for key in REQUIRED if key not in card]
+    if missing:
+        raise ValueError(f"the card of {name!r} lacks {', '.join(missing)}.")
+    weights = to_bytes({key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()})
+    text = json.dumps(card | {"sha256": hashlib.sha256(weights).hexdigest()}, indent=1, ensure_ascii=False) + "\n"
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.safetensors"
+    _write_atomically(path, weights)
+    _write_atomically(path.with_suffix(".json"), text.encode("utf-8"))
+    return path
+
+
+def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
+    """Reads a checkpoint and builds its model.
+
+    Args:
+        name: of the checkpoint, such as "02-fnn".
+        build: the model's class; the one that the card's notebook exports if None.
+        device: where the weights go.
+    Returns: (model in evaluation mode, card).
+    Raises:
+        FileNotFoundError naming the checkpoints there are, if this is none of them.
+        ValueError if weights and card do not belong together, or the model has other tensors than the file.
+    """
+    from safetensors.torch import load as from_bytes
+
+    path = Path(folder) / f"{name}.safetensors"
+    if not path.is_file() or not path.with_suffix(".json").is_file():
+        there = ", ".join(sorted(file.stem for file in Path(folder).glob("*.safetensors"))) or "none"
+        raise FileNotFoundError(f"there is no checkpoint {name!r} in {folder}; there is {there}.")
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    weights = path.read_bytes()
+    if hashlib.sha256(weights).hexdigest() != card.get("sha256"):
+        raise ValueError(f"{path.name} is not the file that {name}.json describes; take both from the same place.")
+    build = build or getattr(from_notebook(card["notebook"]), card["class"])
+    model = build(**card["hyperparameters"])
+    stored, wanted = from_bytes(weights), model.state_dict()
+    for key in sorted(stored.keys() | wanted.keys()):
+        here, there = stored.get(key), wanted.get(key)
+        if here is None or there is None or here.shape != there.shape:
+            shapes = [tuple(tensor.shape) if tensor is not None else "nothing" for tensor in (here, there)]
+            raise ValueError(
+                f"checkpoint {name!r} does not fit {build.__name__}: {key!r} is {shapes[0]} in the file and "
+                f"{shapes[1]} in the model."
+            )
+    model.load_state_dict(stored)
+    return Checkpoint(model.to(device).eval(), card)
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+        file.write(data)
+    os.replace(file.name, path)
