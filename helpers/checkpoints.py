@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from helpers.exported import from_notebook
+from helpers.files import write_atomically
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 REQUIRED = ("notebook", "class", "hyperparameters", "vocabulary", "data", "seed", "scores")
@@ -46,8 +45,8 @@ def save(model, name: str, card: dict, folder=MODELS) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
-    _write_atomically(path, weights)
-    _write_atomically(path.with_suffix(".json"), text.encode("utf-8"))
+    write_atomically(path, weights)
+    write_atomically(path.with_suffix(".json"), text.encode("utf-8"))
     return path
 
 
@@ -86,9 +85,3 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
             )
     model.load_state_dict(stored)
     return Checkpoint(model.to(device).eval(), card)
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-        file.write(data)
-    os.replace(file.name, path)

@@ -15,11 +15,11 @@ import json
 import os
 import re
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from helpers.files import write_atomically
 from helpers.songs import Event, Song, events_of_stream, pitch_class
 
 SUFFIXES = (".krn", ".abc", ".mid", ".midi", ".mxl", ".musicxml", ".xml")
@@ -408,7 +408,7 @@ def _cached(name: str, jobs, label: str, unique_ids: bool = False) -> Corpus:
     if unique_ids:
         songs = _with_unique_ids(songs)
     corpus = Corpus(songs, [rejected for rejected in results if isinstance(rejected, Rejected)])
-    _write_atomically(path, _pack(corpus))
+    write_atomically(path, _pack(corpus).encode("utf-8"))
     for old in path.parent.glob(f"{name}-music21_*.json"):
         if old != path:
             old.unlink(missing_ok=True)
@@ -479,16 +479,3 @@ def _unpack(text: str) -> Corpus:
         for labels, numbers in data["songs"]
     ]
     return Corpus(songs, [Rejected(*row) for row in data["rejected"]])
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """The file appears whole or not at all, whatever interrupts the writing."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=".", suffix=".part", delete=False
-    ) as file:
-        file.write(text)
-    try:
-        os.replace(file.name, path)
-    except OSError:
-        os.unlink(file.name)
-        raise
