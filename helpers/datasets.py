@@ -28,6 +28,6 @@ def split_by_family(songs: Iterable[Song]) -> Split:
     """
     split = Split([], [], [])
     for song in songs:
-        bucket = int(hashlib.sha256(song.family.encode("utf-8")).hexdigest()[:8], 16) % 10
+        bucket = int(hashlib.sha256(song.family.encode("utf-8", "surrogateescape")).hexdigest()[:8], 16) % 10
         {0: split.test, 1: split.validation}.get(bucket, split.train).append(song)
     return split

@@ -136,7 +136,7 @@ class GridEncoder(_SteppedEncoder):
 
 
 class PitchEncoder(_Encoder):
-    """One token a pitch, for melodies whose notes are equally long (see `with_equal_durations`).
+    """One token a pitch, for melodies whose notes are equally long.
 
     Args: duration: of every note, in quarter lengths.
     """

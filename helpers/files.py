@@ -10,12 +10,13 @@ from pathlib import Path
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes beside the goal and renames, so that an interruption leaves the old file, or none."""
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-        file.write(data)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
-        os.chmod(file.name, 0o644)  # temporary files are private
-        os.replace(file.name, path)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, 0o644)  # temporary files are private
+        os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(file.name)
+            os.unlink(name)
         raise

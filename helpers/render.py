@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.songs import Song
+from helpers.files import write_atomically
+from helpers.songs import Song, pitch_class
 
 SAMPLE_RATE = 24_000  # samples per second: up to 12 kHz, enough for these instruments, and small
 # One colour a model, the same in every notebook; their lightness differs too, for greyscale.
@@ -97,12 +98,20 @@ def _spell(pitch: int, middle: float) -> str:
 def to_musicxml(song: Song, path=None) -> str:
     """The song as MusicXML text; also written to `path` if given. Raises ValueError for a song without events."""
     from music21.musicxml.m21ToXml import GeneralObjectExporter
+    from music21.musicxml.xmlObjects import MusicXMLExportException
 
     _must_sound(song)
-    text = GeneralObjectExporter(to_music21(song)).parse().decode("utf-8")
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+    try:
+        text = GeneralObjectExporter(to_music21(song)).parse().decode("utf-8")
+    except MusicXMLExportException as error:
+        raise ValueError(f"song {song.id!r} holds a duration that notation cannot write: {error}") from error
+    _write(path, text.encode("utf-8"))
     return text
+
+
+def _write(path, data: bytes) -> None:
+    if path is not None:
+        write_atomically(Path(path), data)
 
 
 def to_midi(song: Song, path=None, tempo: float = 100, program: int = 0) -> bytes:
@@ -114,8 +123,7 @@ def to_midi(song: Song, path=None, tempo: float = 100, program: int = 0) -> byte
     Raises: ValueError for a tempo or program out of range, or a song without events.
     """
     data = _symusic_score(song, tempo, program).dumps_midi()
-    if path is not None:
-        Path(path).write_bytes(data)
+    _write(path, data)
     return data
 
 
@@ -133,7 +141,14 @@ def _symusic_score(song: Song, tempo: float, program: int):
     score = symusic.Score(ticks)
     score.tempos.append(symusic.Tempo(0, tempo))
     count, unit = map(int, song.meter.split("/"))
-    score.time_signatures.append(symusic.TimeSignature(0, count, unit))
+    start, upbeat = 0, song.pickup / 4  # of a whole note
+    if upbeat and upbeat.denominator in (1, 2, 4, 8, 16, 32):
+        score.time_signatures.append(symusic.TimeSignature(0, upbeat.numerator, upbeat.denominator))
+        start = int(song.pickup * ticks)
+    score.time_signatures.append(symusic.TimeSignature(start, count, unit))
+    fifths = (pitch_class(song.tonic) * 7 + 5) % 12 - 5  # of the tonic; a minor key has three sharps fewer
+    sharps = fifths if song.mode == "major" else (fifths - 3 + 5) % 12 - 5
+    score.key_signatures.append(symusic.KeySignature(0, sharps, song.mode == "minor"))
     track = symusic.Track(name=song.title or "melody", program=program)
     onset = Fraction(0)
     for event in song.events:
@@ -189,8 +204,7 @@ def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int 
 def to_mp3(song: Song, path=None, tempo: float = 100, program: int = 0) -> bytes:
     """The sound of a song as an MP3 file; also written to `path` if given. Raises: as `to_midi`."""
     data = mp3_of(to_audio(song, tempo, program))
-    if path is not None:
-        Path(path).write_bytes(data)
+    _write(path, data)
     return data
 
 

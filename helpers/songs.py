@@ -5,6 +5,7 @@ Notebook: all of them; first met in 01-markov.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -44,7 +45,7 @@ class Event:
     duration: Fraction
 
     def __post_init__(self):
-        pitches = tuple(sorted({int(pitch) for pitch in self.pitches}))
+        pitches = tuple(sorted(set(map(operator.index, self.pitches))))
         duration = Fraction(self.duration)
         if any(not 0 <= pitch <= 127 for pitch in pitches):
             raise ValueError(f"pitches {list(pitches)} are not all MIDI numbers; they go from 0 to 127.")
@@ -91,7 +92,8 @@ class Song:
         pitch_class(self.tonic)
         if self.mode not in ("major", "minor"):
             raise ValueError(f"mode {self.mode!r} of song {self.id!r} is neither 'major' nor 'minor'.")
-        if not re.fullmatch(r"[1-9]\d*/(1|2|4|8|16|32|64)", self.meter):
+        object.__setattr__(self, "tonic", self.tonic[0].upper() + self.tonic[1:].replace("-", "b"))
+        if not _METER.fullmatch(self.meter):
             raise ValueError(f"meter {self.meter!r} of song {self.id!r} is not a time signature such as '3/4'.")
         if not 0 <= self.pickup < self.measure_length:
             raise ValueError(f"a pickup of {self.pickup} quarters does not fit into a {self.meter} measure.")
@@ -162,6 +164,8 @@ class Song:
         Raises: ValueError naming the part that cannot be read.
         """
         meter, body = re.fullmatch(r"\s*(\d+/\d+)?\s*(.*)", text, re.DOTALL).groups()
+        if meter and not _METER.fullmatch(meter):
+            raise ValueError(f"{meter!r} is not a time signature such as '3/4'.")
         body = re.sub(r"([A-Ga-g])([#n-]+)('+)", r"\1\3\2", body)  # music21 would drop the ' of f#'
         _check_tiny(body)
         from music21 import converter  # slow to import, and only needed here
@@ -174,6 +178,7 @@ class Song:
         return cls("tiny", title, "tiny", tonic, mode, meter or "4/4", events)
 
 
+_METER = re.compile(r"[1-9]\d?/(1|2|4|8|16|32|64)")
 _TINY_NOTE = re.compile(r"(?:r|([A-Ga-g])\1*'*(?:##?|--?|n)?)(?:\d+\.*)?~?")
 
 
@@ -206,7 +211,7 @@ def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
         hidden = element.isRest and element.style.hideObjectOnPrint  # music21 fills short measures with these
         if duration <= 0 or hidden or not (element.isRest or getattr(element, "pitches", ())):
             continue
-        pitches = () if element.isRest else tuple(pitch.midi for pitch in element.pitches)
+        pitches = () if element.isRest else tuple(round(pitch.ps) for pitch in element.pitches)
         tied = [note.tie for note in getattr(element, "notes", [element])]
         continues = merge_ties and pitches and all(tie and tie.type in ("stop", "continue") for tie in tied)
         found.append((Fraction(element.offset).limit_denominator(5040), duration, pitches, continues))

@@ -51,6 +51,8 @@ def test_midi_says_tempo_meter_and_instrument(tune):
     )
     assert {message.program for message in messages if message.type == "program_change"} == {40}
     assert [round(mido.tempo2bpm(message.tempo)) for message in messages if message.type == "set_tempo"] == [90]
+    (key,) = [message for message in messages if message.type == "key_signature"]
+    assert key.key == "G"
     (meter,) = [message for message in messages if message.type == "time_signature"]
     assert (meter.numerator, meter.denominator) == (3, 4)
 

@@ -90,6 +90,14 @@ def test_tiny_notation():
     )
 
 
+def test_absurd_values_are_refused_at_once():
+    with pytest.raises(ValueError, match="time signature"):
+        Song.from_tiny("99999/4 c4")
+    with pytest.raises(TypeError):
+        Event((60.5,), 1)
+    assert song(((60,), 1), tonic="b").tonic == "B"
+
+
 @pytest.mark.parametrize("text", ["c4 h4", "c3", "", "4/4", "c4 {d", "trip{c8 d e", "c4 60/4"])
 def test_mistyped_tiny_notation_is_one_clear_sentence(text):
     with pytest.raises(ValueError) as caught:
