@@ -5,7 +5,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 EXECUTED := $(NOTEBOOKS:notebooks/%=build/notebooks/%)
 HELPERS := $(wildcard helpers/*.py)
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
-EXECUTE := jupyter nbconvert --to notebook --execute --log-level WARN --ExecutePreprocessor.store_widget_state=False
+EXECUTE := jupyter nbconvert --to notebook --execute --log-level WARN --ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False
 export PYTHONUTF8 := 1
 SHELL := bash
 QUIET := 2> >(grep -v 'Kernel is running over TCP' >&2)  # ipykernel's warning about its own default

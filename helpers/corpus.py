@@ -127,9 +127,10 @@ def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFI
     wanted = (file for file in found if file.suffix.lower() in suffixes and not file.name.startswith("."))
     files = sorted(file for file in wanted if os.path.isfile(file))
     stamp = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    key = hashlib.sha256(repr((str(folder.resolve()), stamp, instrument, merge_ties)).encode()).hexdigest()[:16]
+    digest = lambda thing: hashlib.sha256(repr(thing).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    place = digest((str(folder.resolve()), instrument, merge_ties, suffixes))
     jobs = lambda: [(_read_file, (str(f), str(f.relative_to(folder)), instrument, merge_ties)) for f in files]
-    corpus = _cached(f"folder-{key}", jobs, folder.name, unique_ids=True)
+    corpus = _cached(f"folder-{place}", jobs, folder.name, unique_ids=True, stamp="-" + digest(stamp))
     return Corpus(corpus.songs, corpus.rejected + locked)
 
 
@@ -483,10 +484,10 @@ def _loader_version() -> str:
     return hashlib.sha256(code).hexdigest()[:8]
 
 
-def _cached(name: str, jobs, label: str, unique_ids: bool = False) -> Corpus:
-    """The corpus from its cache, or read by `jobs` on all cores and then cached."""
+def _cached(name: str, jobs, label: str, unique_ids: bool = False, stamp: str = "") -> Corpus:
+    """The corpus from its cache, or read by `jobs` on all cores and then cached in place of any older one."""
     version = importlib.metadata.version("music21")
-    path = cache_folder() / f"{name}-music21_{version}-{_loader_version()}.json"
+    path = cache_folder() / f"{name}-music21_{version}-{_loader_version()}{stamp}.json"
     try:
         return _unpack(path.read_text(encoding="utf-8"))
     except OSError as error:

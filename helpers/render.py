@@ -172,7 +172,7 @@ def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int 
 
     The length is the song's own; the last note may ring on for 4 % of it, at most half a second.
     The synthesizer is rustysynth (through midirenderer): it plays every instrument of this sound font in tune,
-    which symusic's does not (its piano C4 sounds at 831 Hz; see tests/test_render.py).
+    which symusic's does not (its piano C4 sounds at 831 Hz).
 
     Args:
         tempo: quarter notes per minute.

@@ -109,11 +109,6 @@ class Song:
         """Length of the song in quarter lengths."""
         return sum((event.duration for event in self.events), Fraction(0))
 
-    @property
-    def is_melody(self) -> bool:
-        """Whether at most one note sounds at a time."""
-        return all(len(event.pitches) <= 1 for event in self.events)
-
     def transpose(self, semitones: int) -> Song:
         """The song moved up (or, if negative, down); its tonic moves along.
 

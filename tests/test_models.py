@@ -43,28 +43,28 @@ def test_scores_of_02_fnn(name):
         assert scores["test_nats_per_note"] < 2.5
 
 
-def test_the_network_sees_nothing_of_the_future():
+@pytest.fixture(scope="module")
+def network():
+    """The notebook's definitions, the shipped network, and one song in three forms."""
     fnn = from_notebook("02-fnn-gradcheck")
     model, card = checkpoints.load("02-fnn")
     alphabet = StringToIntEncoder(card["vocabulary"])
     song = load_essen("erk").songs[3].in_c()
-    ids = torch.tensor(alphabet.encode(NOTES.encode(song)))
+    return fnn, model, song, torch.tensor(alphabet.encode(NOTES.encode(song))), fnn.durations(alphabet)
+
+
+def test_the_network_sees_nothing_of_the_future(network):
+    fnn, model, song, ids, steps = network
     other = ids.clone()
     other[20:] = other[20:].flip(0)
-    steps = fnn.durations(alphabet)
     rows = [fnn.examples([song], [sequence], model.t, steps) for sequence in (ids, other)]
     with torch.no_grad():
         here, there = (model(x, z) for x, _, z in rows)
     assert torch.equal(here[:20], there[:20]) and not torch.equal(here[21:], there[21:])
 
 
-def test_next_note_gives_the_probabilities_that_were_scored():
-    fnn = from_notebook("02-fnn-gradcheck")
-    model, card = checkpoints.load("02-fnn")
-    alphabet = StringToIntEncoder(card["vocabulary"])
-    song = load_essen("erk").songs[3].in_c()
-    ids = torch.tensor(alphabet.encode(NOTES.encode(song)))
-    steps = fnn.durations(alphabet)
+def test_next_note_gives_the_probabilities_that_were_scored(network):
+    fnn, model, song, ids, steps = network
     scored = fnn.loss_per_note(model, fnn.examples([song], [ids], model.t, steps))
     next_p = fnn.next_note(model, steps, song)
     one_by_one = [-next_p(ids[:k].tolist())[ids[k]].log().item() for k in range(1, len(ids))]
