@@ -6,6 +6,7 @@ EXECUTED := $(NOTEBOOKS:notebooks/%=build/notebooks/%)
 HELPERS := $(wildcard helpers/*.py)
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
 EXECUTE := jupyter nbconvert --to notebook --execute --log-level WARN --ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False
+TIDY := jupyter nbconvert --to notebook --log-level ERROR --inplace --coalesce-streams  # one line for each progress bar
 export PYTHONUTF8 := 1
 SHELL := bash
 QUIET := 2> >(grep -v 'Kernel is running over TCP' >&2)  # ipykernel's warning about its own default
@@ -32,6 +33,7 @@ build/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) | .venv/.ready
 	@mkdir -p build/notebooks
 	@echo "Executing $< ..."
 	@$(BIN)/$(EXECUTE) --output-dir build/notebooks --output .$*.part.ipynb $< $(QUIET)
+	@$(BIN)/$(TIDY) build/notebooks/.$*.part.ipynb
 	@mv build/notebooks/.$*.part.ipynb $@
 
 site/index.html: $(EXECUTED) $(wildcard pages/* notebooks/solutions/*.ipynb) README.md | .venv/.ready
@@ -59,7 +61,8 @@ lab: .venv/.ready ## open JupyterLab on the notebooks
 
 notebooks: .venv/.ready ## execute every notebook in place, as it is committed
 	@for notebook in $(NOTEBOOKS) $(wildcard notebooks/solutions/*.ipynb); do \
-	  echo "Executing $$notebook ..."; $(BIN)/$(EXECUTE) --inplace $$notebook $(QUIET) || exit 1; done
+	  echo "Executing $$notebook ..."; $(BIN)/$(EXECUTE) --inplace $$notebook $(QUIET) \
+	  && $(BIN)/$(TIDY) $$notebook || exit 1; done
 
 bench: .venv/.ready ## measure the speed claims, each as a ratio within one run
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

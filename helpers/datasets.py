@@ -1,15 +1,20 @@
-"""From songs to training, validation and test data.
+"""From songs to training, validation and test data, and from there to batches.
 
-Notebook: all of them; first met in 01-markov.
+Notebook: all of them (`split_by_family`); 03-lstm and later (the datasets).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import torch
+from torch.utils.data import Dataset
+
 from helpers.songs import Song
+
+IGNORE = -100  # a target that counts for nothing; torch.nn.functional.cross_entropy skips it
 
 
 class Split(NamedTuple):
@@ -31,3 +36,115 @@ def split_by_family(songs: Iterable[Song]) -> Split:
         bucket = int(hashlib.sha256(song.family.encode("utf-8", "surrogateescape")).hexdigest()[:8], 16) % 10
         {0: split.test, 1: split.validation}.get(bucket, split.train).append(song)
     return split
+
+
+class ScoreDataset(Dataset):
+    """Windows of equal length from songs, one for each place, each with the tokens that follow.
+
+    Before a song begins there is silence: windows that reach back beyond its start are filled with the
+    terminal, 0. Every token of every song is the last target of exactly one window if `stride` is 1.
+
+    Args:
+        songs: ids (time,), each from terminal to terminal.
+        length: of a window, in tokens.
+        stride: from one window to the next.
+    Items: x (length,) and y (length,), where y[i] is the token after x[i], and IGNORE in the silence.
+    Raises: ValueError for a length or stride below 1, or a song that is not long integers of one dimension.
+    """
+
+    def __init__(self, songs: Iterable[torch.Tensor], length: int = 64, stride: int = 1):
+        if length < 1 or stride < 1:
+            raise ValueError(f"a window of {length} with a stride of {stride}: both must be at least 1.")
+        self.length, self.songs, self.places = length, [], []
+        for number, ids in enumerate(songs):
+            _check(ids, number)
+            self.songs.append(torch.nn.functional.pad(ids, (length - 1, 0)))
+            self.places += [(number, place) for place in range(0, len(ids) - 1, stride)]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        number, place = self.places[index]
+        window = self.songs[number][place : place + self.length + 1]
+        x, y = window[:-1], window[1:].clone()
+        y[: max(0, self.length - 1 - place)] = IGNORE
+        return x, y
+
+
+class SongDataset(Dataset):
+    """Whole songs, a target at every position; batch them with `pad_songs`.
+
+    Args:
+        songs: ids (time,), each from terminal to terminal.
+        columns: for each song a tensor (time - 1, ...) of what else is known at each position, such as its place
+            in the bar; None if nothing is.
+        crop: a function ids -> ids applied each time a song is taken, such as a RandomCrop; not with columns.
+    Items: x (time,), y (time,), and z (time, ...) if there are columns.
+    Raises: ValueError if songs and columns do not match, or for crop and columns together.
+    """
+
+    def __init__(self, songs: Iterable[torch.Tensor], columns: Sequence[torch.Tensor] | None = None, crop=None):
+        self.songs, self.columns, self.crop = list(songs), columns, crop
+        for number, ids in enumerate(self.songs):
+            _check(ids, number)
+        if columns is not None:
+            if crop is not None:
+                raise ValueError("a crop would leave the columns behind; give one or the other.")
+            lengths = [len(ids) - 1 for ids in self.songs]
+            if [len(column) for column in columns] != lengths:
+                raise ValueError("the columns of each song must have one row for each token after its first.")
+
+    def __len__(self) -> int:
+        return len(self.songs)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        ids = self.songs[index]
+        if self.crop is not None:
+            ids = self.crop(ids)
+        item = ids[:-1], ids[1:]
+        return item if self.columns is None else (*item, self.columns[index])
+
+
+def pad_songs(items: Sequence[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
+    """A batch of SongDataset: x and z padded with 0, y with IGNORE, so that the loss masks itself.
+
+    Returns: x (batch, time), y (batch, time), and z (batch, time, ...) if the items have one.
+    """
+    pad = torch.nn.utils.rnn.pad_sequence
+    fill = (0, IGNORE, 0)
+    columns = zip(*items, strict=True)
+    return tuple(pad(list(c), batch_first=True, padding_value=value) for c, value in zip(columns, fill, strict=False))
+
+
+class RandomCrop:
+    """Takes a piece of `length` + 1 tokens (so `length` targets) from a random place of a song.
+
+    Args:
+        length: of the piece, in targets.
+        repeat: sing a song again and again, a terminal between, until the piece is full; without it a short
+            song stays as it is.
+        generator: of random numbers; torch's global one if None, so that `torch.manual_seed` repeats a run.
+    """
+
+    def __init__(self, length: int, repeat: bool = False, generator: torch.Generator | None = None):
+        if length < 1:
+            raise ValueError(f"a crop of {length} tokens is empty.")
+        self.length, self.repeat, self.generator = length, repeat, generator
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        body = ids[:-1]  # the last terminal is the first of the next round
+        if self.repeat:
+            start = self._below(len(body))
+            return body[torch.arange(start, start + self.length + 1) % len(body)]
+        start = self._below(max(1, len(ids) - self.length))
+        return ids[start : start + self.length + 1]
+
+    def _below(self, number: int) -> int:
+        return int(torch.randint(number, (1,), generator=self.generator))
+
+
+def _check(ids: torch.Tensor, number: int) -> None:
+    if not isinstance(ids, torch.Tensor) or ids.ndim != 1 or ids.dtype != torch.long or len(ids) < 2:
+        what = f"{tuple(ids.shape)} {ids.dtype}" if isinstance(ids, torch.Tensor) else type(ids).__name__
+        raise ValueError(f"song {number} is {what}; give a torch.long tensor (time,) of at least two ids.")

@@ -138,6 +138,24 @@ class Song:
         """The highest note of each chord: a melody out of many voices (Uitdenbogerd and Zobel 1998)."""
         return replace(self, events=tuple(Event(event.pitches[-1:], event.duration) for event in self.events))
 
+    def with_equal_durations(self, duration=Fraction(1)) -> Song:
+        """Every note equally long and the rests left out: what is left is the line of pitches.
+
+        Args: duration: of every event, in quarter lengths.
+        """
+        events = tuple(Event(event.pitches, duration) for event in self.events if event.pitches)
+        return replace(self, events=events, pickup=Fraction(0))
+
+    def folded(self, low: int = 48, high: int = 83) -> Song:
+        """Each pitch outside low ... high moved by octaves into it; three octaves, C3 to B5, by default.
+
+        Raises: ValueError if the range is narrower than an octave, into which not every pitch fits.
+        """
+        if high - low < 11:
+            raise ValueError(f"a range from {low} to {high} is narrower than an octave; not every pitch fits into it.")
+        fold = lambda p: p + 12 * -((p - low) // 12) if p < low else p - 12 * -((high - p) // 12) if p > high else p
+        return replace(self, events=tuple(Event(tuple(map(fold, e.pitches)), e.duration) for e in self.events))
+
     def excerpt(self, duration) -> Song:
         """The opening: the whole events that fit into `duration` quarter lengths."""
         events, onset = [], Fraction(0)

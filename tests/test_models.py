@@ -5,7 +5,7 @@ import torch
 
 from helpers import checkpoints
 from helpers.corpus import load_essen
-from helpers.datasets import split_by_family
+from helpers.datasets import SongDataset, split_by_family
 from helpers.encoders import NoteEncoder, StringToIntEncoder
 from helpers.exported import from_notebook
 from helpers.metrics import nats_per_note
@@ -15,7 +15,7 @@ NOTES = NoteEncoder()
 
 def test_every_checkpoint_has_a_card_and_fits_its_notebook():
     names = sorted(path.stem for path in checkpoints.MODELS.glob("*.safetensors"))
-    assert "02-fnn" in names
+    assert {"02-fnn", "03-lstm"} <= set(names)
     for name in names:
         model, card = checkpoints.load(name)
         assert not model.training
@@ -69,3 +69,90 @@ def test_next_note_gives_the_probabilities_that_were_scored(network):
     next_p = fnn.next_note(model, steps, song)
     one_by_one = [-next_p(ids[:k].tolist())[ids[k]].log().item() for k in range(1, len(ids))]
     assert one_by_one == pytest.approx(scored.tolist(), abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def melody():
+    """The notebook's definitions, the shipped network, its alphabet and durations."""
+    lstm = from_notebook("03-lstm")
+    model, card = checkpoints.load("03-lstm")
+    alphabet = StringToIntEncoder(card["vocabulary"])
+    return lstm, model, card, alphabet, lstm.fnn.durations(alphabet)
+
+
+def note_data(melody, songs):
+    lstm, _, _, alphabet, length_of = melody
+    ids = [torch.tensor(alphabet.encode(NOTES.encode(song))) for song in songs]
+    return ids, SongDataset(ids, [lstm.fnn.clock(i, length_of, s) for i, s in zip(ids, songs, strict=True)])
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_scores_of_03_lstm(melody, name):
+    lstm, model, card, _, _ = melody
+    songs = getattr(split_by_family([song.in_c() for song in load_essen("erk").songs]), name)
+    ids, data = note_data(melody, songs)
+    per_note = lstm.note_losses(model, data)
+    per_song = [part.sum().item() for part in per_note.split([len(sequence) - 1 for sequence in ids])]
+    scores = card["scores"]
+    assert nats_per_note(per_song, songs) == pytest.approx(scores[f"{name}_nats_per_note"], abs=1e-4)
+    p = (-per_note).exp().double()
+    remembered = lstm.markov.remember(p, *lstm.markov.recall_songs(ids), scores["memory_strengths"])
+    assert -remembered.log().mean().item() == pytest.approx(scores[f"{name}_nats_per_note_with_memory"], abs=1e-4)
+    if name == "test":
+        assert scores["test_nats_per_note"] < 2.22 and scores["test_nats_per_note_with_memory"] < 1.85
+
+
+def test_the_melody_lstm_is_a_distribution_that_sees_nothing_of_the_future(melody):
+    lstm, model, _, _, _ = melody
+    song = load_essen("erk").songs[3].in_c()
+    _, data = note_data(melody, [song])
+    x, _, z = (column[None] for column in data[0])
+    other = x.clone()
+    other[:, 20:] = other[:, 20:].flip(1)
+    with torch.no_grad():
+        here, there = model(x, z)[0], model(other, z)[0]
+    assert (here.exp().sum(-1) - 1).abs().max() < 1e-5
+    assert torch.allclose(here[:, :20], there[:, :20], atol=1e-6)
+    assert not torch.allclose(here[:, 21:], there[:, 21:])
+
+
+def test_songs_of_a_batch_do_not_see_each_other_nor_the_padding(melody):
+    lstm, model, _, _, _ = melody
+    songs = [song.in_c() for song in load_essen("erk").songs[:6]]
+    _, data = note_data(melody, songs)
+    together = lstm.note_losses(model, data, size=6)
+    apart = torch.cat([lstm.note_losses(model, note_data(melody, [song])[1]) for song in songs])
+    assert torch.allclose(together, apart, atol=1e-4)
+
+
+def test_next_note_of_the_melody_lstm_gives_what_was_scored(melody):
+    lstm, model, _, _, length_of = melody
+    song = load_essen("erk").songs[3].in_c()
+    (ids,), data = note_data(melody, [song])
+    next_p = lstm.next_note(model, length_of, song)
+    one_by_one = [-next_p(ids[:k].tolist())[ids[k]].log().item() for k in range(1, len(ids))]
+    assert one_by_one == pytest.approx(lstm.note_losses(model, data).tolist(), abs=1e-4)
+    jumps = [ids[:k].tolist() for k in (9, 4, 4, 30)]  # histories that do not go on from the last
+    fresh = lambda history: lstm.next_note(model, length_of, song)(history)
+    assert all(torch.allclose(next_p(history), fresh(history), atol=1e-6) for history in jumps)
+
+
+def test_stateful_composing_equals_rerunning_the_prefix_with_two_layers():
+    lstm = from_notebook("03-lstm")
+    torch.manual_seed(0)
+    model = lstm.LSTMModel(9, 16, 2, 9).eval()
+    one, other = lstm.stateful(model), lstm.whole_prefix(model)
+    compose = lstm.markov.compose
+    assert compose(one, max_length=60, seed=1) == compose(other, max_length=60, seed=1)
+    for history in ([0, 4, 5], [0, 4, 5, 6, 7], [0, 1], [0]):
+        assert torch.allclose(one(history), other(history), atol=1e-6)
+
+
+def test_no_song_of_the_other_books_resembles_a_held_out_one():
+    lstm = from_notebook("03-lstm")
+    songs = [song.in_c() for song in load_essen("erk").songs]
+    split = split_by_family(songs)
+    held_out = split.validation + split.test
+    moved = [song.transpose(5).with_equal_durations() for song in split.test[:10]]
+    assert lstm.unrelated(moved, held_out) == []
+    assert lstm.unrelated(moved, split.train[:1]) == moved

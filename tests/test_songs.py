@@ -104,3 +104,20 @@ def test_mistyped_tiny_notation_is_one_clear_sentence(text):
         Song.from_tiny(text)
     assert "\n" not in str(caught.value)
     assert "such as" in str(caught.value) or "trip{" in str(caught.value)
+
+
+def test_equal_durations_leave_the_pitches_and_drop_the_rests():
+    tune = song(((60,), 1), ((), 2), ((62, 65), 3), pickup=1).with_equal_durations(0.5)
+    assert tune.events == (Event((60,), 0.5), Event((62, 65), 0.5))
+    assert tune.pickup == 0 and tune.meter == "3/4"
+
+
+def test_folding_moves_by_octaves_only_what_is_outside():
+    pitches = range(20, 120)
+    folded = song(*(((p,), 1) for p in pitches)).folded(48, 83)
+    for before, event in zip(pitches, folded.events, strict=True):
+        (after,) = event.pitches
+        assert 48 <= after <= 83 and (after - before) % 12 == 0
+        assert after == before or not 48 <= before <= 83
+    with pytest.raises(ValueError, match="narrower than an octave"):
+        song(((60,), 1)).folded(60, 70)
