@@ -60,6 +60,13 @@ def test_every_tagged_equation_has_its_check(path):
 
 
 @each
+def test_no_tagged_equation_breaks_its_line_with_two_backslashes(path):
+    text = "\n".join(map(source, cells(path, "markdown")))
+    for equation in re.findall(r"\$\$(.+?)\$\$", text, re.DOTALL):  # Sphinx would wrap it in `split`: no tag allowed
+        assert not ("\\tag" in equation and "\\\\" in equation), f"use \\cr instead: {equation[:60]}"
+
+
+@each
 def test_cells_are_short_and_explained(path):
     lengths = [sum(bool(line.strip()) for line in source(cell).splitlines()) for cell in cells(path, "code")]
     assert statistics.median(lengths) <= 8
