@@ -48,6 +48,9 @@ def essen_parts() -> list[str]:
     return sorted(_essen_files())
 
 
+VOICES = ("soprano", "alto", "tenor", "bass")  # of a chorale, from high to low
+
+
 def load_essen(part: str = "erk", bar_accidentals: bool = False) -> Corpus:
     """One part of the Essen folk song collection, from the ABC files inside music21: nothing is downloaded.
 
@@ -83,7 +86,24 @@ def load_chorales() -> Corpus:
     files = sorted(file for file in folder.iterdir() if re.match(r"bwv[\d.a-z-]+\.(mxl|xml)$", file.name))
     jobs = lambda: [(_read_chorale, (str(file),)) for file in files]
     corpus = _cached("chorales", jobs, "Bach chorales")
-    return Corpus([replace(song, family=_opening(song)) for song in corpus.songs], corpus.rejected)
+    songs = corpus.songs[:: 1 + len(VOICES)]
+    return Corpus([replace(song, family=_opening(song)) for song in songs], corpus.rejected)
+
+
+def load_chorale_voices() -> list[tuple[Song, Song, Song, Song]]:
+    """Soprano, alto, tenor and bass of each song of `load_chorales().songs`, in the same order.
+
+    The four share id, family, tonic, mode and meter, so `in_c()` moves them alike; `title` is the voice's name.
+    Rests are kept: the voices of a chorale are equally long.
+    """
+    whole = load_chorales().songs  # reads and caches both
+    corpus = _cached("chorales", list, "Bach chorales")
+    step = 1 + len(VOICES)
+    groups = [corpus.songs[k + 1 : k + step] for k in range(0, len(corpus.songs), step)]
+    return [
+        tuple(replace(voice, family=song.family) for voice in voices)
+        for song, voices in zip(whole, groups, strict=True)
+    ]
 
 
 def load_songs_in_kern(folder, merge_ties: bool = False) -> Corpus:
@@ -171,9 +191,26 @@ def _read_chorale(path: str):
         parts = list(score.parts)
         if len(parts) != 4:
             return [Rejected(name, f"it has {len(parts)} parts, a chorale has four")]
-        return [_song_of_stream(score, parts, name, name, merge_ties=True, analyze_key=True)]
+        song = _song_of_stream(score, parts, name, name, merge_ties=True, analyze_key=True)
+        lines = [events_of_stream(part, merge_ties=True) for part in parts]
+        if any(len(event.pitches) > 1 for events in lines for event in events):
+            return [Rejected(name, "one of its voices divides into two")]
+        middle = lambda events: _weighted_mean((pitch, event.duration) for event in events for pitch in event.pitches)
+        lines = sorted(lines, key=middle, reverse=True)  # a few files print the tenor above the alto
+        longest = max(sum(event.duration for event in events) for events in lines)
+        voices = []
+        for label, events in zip(VOICES, lines, strict=True):
+            short = longest - sum(event.duration for event in events)
+            events = (*events, Event((), short)) if short else events
+            voices.append(replace(song, title=label, events=events))
+        return [song, *voices]
     except Exception as error:
         return [Rejected(name, f"cannot be read: {_first_line(error)}")]
+
+
+def _weighted_mean(values) -> float:
+    values = list(values)
+    return float(sum(value * weight for value, weight in values) / sum(weight for _, weight in values))
 
 
 def _read_file(path: str, name: str, instrument, merge_ties: bool):

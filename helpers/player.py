@@ -13,8 +13,9 @@ import hashlib
 import html
 import itertools
 import json
+from collections.abc import Sequence
 
-from helpers.render import engrave, mp3_of, png_of, to_audio
+from helpers.render import engrave, mp3_of, png_of, to_audio, voices_of
 from helpers.songs import Song
 
 LIT = "#d1495b"
@@ -71,17 +72,24 @@ class Player:
     """Staff notation and sound of one song, as an HTML block.
 
     Args:
-        song: what to show and play.
+        song: what to show and play; several Songs are voices, each with a staff of its own.
         title: above the staff; the song's own title if None.
         tempo: quarter notes per minute.
-        program: General MIDI instrument, 0 (grand piano) to 127.
+        program: General MIDI instrument, 0 (grand piano) to 127; one for all voices or one for each.
         width: of the staff in pixels.
     Raises: ValueError as `render.to_midi`.
     """
 
-    def __init__(self, song: Song, title: str | None = None, tempo: float = 100, program: int = 0, width: int = 720):
-        self.song, self.tempo = song, tempo
-        self.title = song.title if title is None else title
+    def __init__(
+        self,
+        song: Song | Sequence[Song],
+        title: str | None = None,
+        tempo: float = 100,
+        program: int | Sequence[int] = 0,
+        width: int = 720,
+    ):
+        self.song, self.voices, self.tempo = song, voices_of(song), tempo
+        self.title = self.voices[0].title if title is None else title
         self.samples = to_audio(song, tempo, program)
         svg, timed = engrave(song, width)
         seconds = 60 / tempo
@@ -101,9 +109,9 @@ class Player:
         )
 
     def _label(self) -> str:
-        notes = sum(bool(event.pitches) for event in self.song.events)
-        seconds = float(self.song.duration) * 60 / self.tempo
-        return f"{self.song.meter}, {notes} note{'s' * (notes != 1)}, {seconds:.1f} s"
+        notes = sum(bool(event.pitches) for voice in self.voices for event in voice.events)
+        seconds = float(max(voice.duration for voice in self.voices)) * 60 / self.tempo
+        return f"{self.voices[0].meter}, {notes} note{'s' * (notes != 1)}, {seconds:.1f} s"
 
     def __repr__(self):
         return f"▶ {self.title or 'untitled'} ({self._label()})"
@@ -112,7 +120,13 @@ class Player:
         return self.html
 
 
-def play(song: Song, title: str | None = None, tempo: float = 100, program: int = 0, width: int = 720) -> None:
+def play(
+    song: Song | Sequence[Song],
+    title: str | None = None,
+    tempo: float = 100,
+    program: int | Sequence[int] = 0,
+    width: int = 720,
+) -> None:
     """Shows a song's staff with a sound player under it; the sounding note lights up, a click on a note plays from it.
 
     Args and errors: as `Player`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,9 +40,34 @@ FIGURE_STYLE = {  # for plt.rcParams: figures that fit a phone
 # ---- symbolic: music21, MusicXML, MIDI ----
 
 
-def to_music21(song: Song):
-    """A music21 Score with key, meter, upbeat, barlines, ties over them and spelling that fits the key."""
-    from music21 import bar, chord, clef, key, metadata, meter, note, stream, tie
+def voices_of(song: Song | Sequence[Song]) -> list[Song]:
+    """The voices of a piece, from high to low: every function here takes one Song or several that sound together.
+
+    Raises: ValueError if there is none, or none of them holds an event.
+    """
+    voices = [song] if isinstance(song, Song) else list(song)
+    if not voices:
+        raise ValueError("there is no voice, so there is nothing to show or play.")
+    if not any(voice.events for voice in voices):
+        raise ValueError(f"song {voices[0].id!r} holds no event, so there is nothing to show or play.")
+    return voices
+
+
+def to_music21(song: Song | Sequence[Song]):
+    """A music21 Score with key, meter, upbeat, barlines, ties over them and spelling that fits the key.
+
+    Each voice has a staff of its own. Raises: as `voices_of`.
+    """
+    from music21 import metadata, stream
+
+    voices = voices_of(song)
+    score = stream.Score([_part(voice) for voice in voices])
+    score.metadata = metadata.Metadata(title=voices[0].title)
+    return score
+
+
+def _part(song: Song):
+    from music21 import bar, chord, clef, key, meter, note, stream, tie
 
     part = stream.Part()
     signature = key.Key(song.tonic.replace("b", "-"), song.mode)
@@ -76,9 +102,7 @@ def to_music21(song: Song):
             first = False
     measure.rightBarline = bar.Barline("final")
     part.append(measure)
-    score = stream.Score([part])
-    score.metadata = metadata.Metadata(title=song.title)
-    return score
+    return part
 
 
 def _spell(pitch: int, middle: float) -> str:
@@ -95,16 +119,16 @@ def _spell(pitch: int, middle: float) -> str:
     return letter + ("#" * sharps if sharps > 0 else "-" * -sharps) + str(octave)
 
 
-def to_musicxml(song: Song, path=None) -> str:
+def to_musicxml(song: Song | Sequence[Song], path=None) -> str:
     """The song as MusicXML text; also written to `path` if given. Raises ValueError for a song without events."""
     from music21.musicxml.m21ToXml import GeneralObjectExporter
     from music21.musicxml.xmlObjects import MusicXMLExportException
 
-    _must_sound(song)
+    name = voices_of(song)[0].id
     try:
         text = GeneralObjectExporter(to_music21(song)).parse().decode("utf-8")
     except MusicXMLExportException as error:
-        raise ValueError(f"song {song.id!r} holds a duration that notation cannot write: {error}") from error
+        raise ValueError(f"song {name!r} holds a duration that notation cannot write: {error}") from error
     _write(path, text.encode("utf-8"))
     return text
 
@@ -114,12 +138,12 @@ def _write(path, data: bytes) -> None:
         write_atomically(Path(path), data)
 
 
-def to_midi(song: Song, path=None, tempo: float = 100, program: int = 0) -> bytes:
+def to_midi(song: Song | Sequence[Song], path=None, tempo: float = 100, program: int | Sequence[int] = 0) -> bytes:
     """The song as a MIDI file; also written to `path` if given.
 
     Args:
         tempo: quarter notes per minute.
-        program: General MIDI instrument, 0 (grand piano) to 127.
+        program: General MIDI instrument, 0 (grand piano) to 127; one for all voices or one for each.
     Raises: ValueError for a tempo or program out of range, or a song without events.
     """
     data = _symusic_score(song, tempo, program).dumps_midi()
@@ -127,47 +151,53 @@ def to_midi(song: Song, path=None, tempo: float = 100, program: int = 0) -> byte
     return data
 
 
-def _symusic_score(song: Song, tempo: float, program: int):
+def _symusic_score(song: Song | Sequence[Song], tempo: float, program: int | Sequence[int]):
     import symusic
 
-    _must_sound(song)
+    voices = voices_of(song)
+    first = voices[0]
+    programs = [program] * len(voices) if isinstance(program, int) else list(program)
+    if len(programs) != len(voices):
+        raise ValueError(f"{len(programs)} instruments for {len(voices)} voices; give one for each, or one for all.")
     if not 4 <= tempo <= 1000:
         raise ValueError(f"a tempo of {tempo} is out of range; give quarter notes per minute, 4 to 1000.")
-    if not 0 <= program <= 127:
-        raise ValueError(f"there is no instrument {program}; General MIDI programs go from 0 to 127.")
-    ticks = math.lcm(480, *(event.duration.denominator for event in song.events))
+    for number in programs:
+        if not 0 <= number <= 127:
+            raise ValueError(f"there is no instrument {number}; General MIDI programs go from 0 to 127.")
+    ticks = math.lcm(480, *(event.duration.denominator for voice in voices for event in voice.events))
     if ticks > 32_767:
-        raise ValueError(f"the durations of song {song.id!r} need {ticks} ticks a quarter note; MIDI allows 32767.")
+        raise ValueError(f"the durations of song {first.id!r} need {ticks} ticks a quarter note; MIDI allows 32767.")
     score = symusic.Score(ticks)
     score.tempos.append(symusic.Tempo(0, tempo))
-    count, unit = map(int, song.meter.split("/"))
-    start, upbeat = 0, song.pickup / 4  # of a whole note
+    count, unit = map(int, first.meter.split("/"))
+    start, upbeat = 0, first.pickup / 4  # of a whole note
     if upbeat and upbeat.denominator in (1, 2, 4, 8, 16, 32):
         score.time_signatures.append(symusic.TimeSignature(0, upbeat.numerator, upbeat.denominator))
-        start = int(song.pickup * ticks)
+        start = int(first.pickup * ticks)
     score.time_signatures.append(symusic.TimeSignature(start, count, unit))
-    fifths = (pitch_class(song.tonic) * 7 + 5) % 12 - 5  # of the tonic; a minor key has three sharps fewer
-    sharps = fifths if song.mode == "major" else (fifths - 3 + 5) % 12 - 5
-    score.key_signatures.append(symusic.KeySignature(0, sharps, song.mode == "minor"))
-    track = symusic.Track(name=song.title or "melody", program=program)
-    onset = Fraction(0)
-    for event in song.events:
-        for pitch in event.pitches:
-            track.notes.append(symusic.Note(int(onset * ticks), int(event.duration * ticks), pitch, 90))
-        onset += event.duration
-    score.tracks.append(track)
+    fifths = (pitch_class(first.tonic) * 7 + 5) % 12 - 5  # of the tonic; a minor key has three sharps fewer
+    sharps = fifths if first.mode == "major" else (fifths - 3 + 5) % 12 - 5
+    score.key_signatures.append(symusic.KeySignature(0, sharps, first.mode == "minor"))
+    for voice, number in zip(voices, programs, strict=True):
+        track = symusic.Track(name=voice.title or "melody", program=number)
+        onset = Fraction(0)
+        for event in voice.events:
+            for pitch in event.pitches:
+                track.notes.append(symusic.Note(int(onset * ticks), int(event.duration * ticks), pitch, 90))
+            onset += event.duration
+        score.tracks.append(track)
     return score
-
-
-def _must_sound(song: Song) -> None:
-    if not song.events:
-        raise ValueError(f"song {song.id!r} holds no event, so there is nothing to show or play.")
 
 
 # ---- sound ----
 
 
-def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+def to_audio(
+    song: Song | Sequence[Song],
+    tempo: float = 100,
+    program: int | Sequence[int] = 0,
+    sample_rate: int = SAMPLE_RATE,
+) -> np.ndarray:
     """The sound of a song: mono float32 samples in [-1, 1], shape (samples,), played with a sound font.
 
     The length is the song's own; the last note may ring on for 4 % of it, at most half a second.
@@ -176,7 +206,7 @@ def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int 
 
     Args:
         tempo: quarter notes per minute.
-        program: General MIDI instrument, 0 (grand piano) to 127.
+        program: General MIDI instrument, 0 (grand piano) to 127; one for all voices or one for each.
         sample_rate: samples per second.
     Raises: as `to_midi`.
     """
@@ -186,9 +216,10 @@ def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int 
     import symusic
 
     score = _symusic_score(song, tempo, program)
-    seconds = float(song.duration) * 60 / tempo
+    duration = float(max(voice.duration for voice in voices_of(song)))
+    seconds = duration * 60 / tempo
     tail = min(0.04 * seconds, 0.5)
-    end = float(song.duration) + 2 * tail * tempo / 60  # rendering stops at the last MIDI event, so put one later
+    end = duration + 2 * tail * tempo / 60  # rendering stops at the last MIDI event, so put one later
     score.markers.append(symusic.TextMeta(math.ceil(end * score.ticks_per_quarter), "end"))
     wave = io.BytesIO(midirenderer.render_wave_from(_sound_font(), score.dumps_midi()))
     stereo, rate = soundfile.read(wave, dtype="float32")
@@ -201,7 +232,7 @@ def to_audio(song: Song, tempo: float = 100, program: int = 0, sample_rate: int 
     return samples * np.float32(0.9 / loudest) if loudest > 0 else samples
 
 
-def to_mp3(song: Song, path=None, tempo: float = 100, program: int = 0) -> bytes:
+def to_mp3(song: Song | Sequence[Song], path=None, tempo: float = 100, program: int | Sequence[int] = 0) -> bytes:
     """The sound of a song as an MP3 file; also written to `path` if given. Raises: as `to_midi`."""
     data = mp3_of(to_audio(song, tempo, program))
     _write(path, data)
@@ -228,12 +259,12 @@ def _sound_font() -> bytes:
 # ---- pictures ----
 
 
-def notation_svg(song: Song, width: int = 720) -> str:
+def notation_svg(song: Song | Sequence[Song], width: int = 720) -> str:
     """Staff notation as SVG text, `width` pixels wide and as tall as it needs."""
     return engrave(song, width)[0]
 
 
-def engrave(song: Song, width: int = 720) -> tuple[str, list[tuple[float, float, list[str]]]]:
+def engrave(song: Song | Sequence[Song], width: int = 720) -> tuple[str, list[tuple[float, float, list[str]]]]:
     """Staff notation, and when each of its notes sounds.
 
     Returns: SVG text, and for each sounding moment (onset, end, ids of the note elements in the SVG),
@@ -264,7 +295,7 @@ def engrave(song: Song, width: int = 720) -> tuple[str, list[tuple[float, float,
         }
     )
     if not toolkit.loadData(to_musicxml(song)):
-        raise ValueError(f"song {song.id!r} cannot be engraved.")
+        raise ValueError(f"song {voices_of(song)[0].id!r} cannot be engraved.")
     svg = toolkit.renderToSVG(1)
     moments = toolkit.renderToTimemap({"includeRests": False})
     moments = json.loads(moments) if isinstance(moments, str) else moments
@@ -288,7 +319,7 @@ def _verovio():
     return verovio.toolkit()
 
 
-def notation_png(song: Song, width: int = 720, zoom: float = 1.0) -> bytes:
+def notation_png(song: Song | Sequence[Song], width: int = 720, zoom: float = 1.0) -> bytes:
     """Staff notation as a PNG picture on white, for readers that strip SVG."""
     return png_of(notation_svg(song, width), zoom)
 
@@ -324,7 +355,7 @@ def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):
     """
     from matplotlib import pyplot as plt
 
-    _must_sound(song)
+    voices_of(song)
     ax = ax or plt.gca()
     onset = Fraction(0)
     for event in song.events:

@@ -65,7 +65,69 @@ class Composer(widgets.VBox):
         self._say("")
 
     def _say(self, text: str) -> None:
-        self.message.value = f'<p role="status">{html.escape(text)}</p>' if text else ""
+        self.message.value = _status(text)
+
+
+class LatentExplorer(widgets.VBox):
+    """A slider for each axis of a latent space; press Listen to hear the music at that point.
+
+    Args:
+        voices_at: function from a list of floats, one for each axis, to a Song or its voices.
+        axes: how many sliders.
+        reach: they go from -reach to reach.
+        takes: how many of the last points to keep on show.
+        tempo, program: as `play`.
+    Raises: ValueError for fewer than one axis.
+    """
+
+    def __init__(self, voices_at: Callable, axes: int = 2, reach: float = 3, takes: int = 3, tempo=80, program=0):
+        if axes < 1:
+            raise ValueError(f"{axes} axes: there must be at least one to move along.")
+        self.voices_at, self.takes, self.tempo, self.program = voices_at, takes, tempo, program
+        wide = widgets.Layout(width="min(100%, 420px)")
+        style = {"description_width": "90px"}
+        self.sliders = [
+            widgets.FloatSlider(
+                value=0, min=-reach, max=reach, step=0.1, description=f"axis {k + 1}", layout=wide, style=style
+            )
+            for k in range(axes)
+        ]
+        self.button = widgets.Button(description="Listen", button_style="primary", tooltip="Hear this point")
+        self.home = widgets.Button(description="Back to 0", tooltip="Move every slider back to the start")
+        self.message, self.shown = widgets.HTML(), widgets.VBox()
+        self.button.on_click(lambda _: self.listen())
+        self.home.on_click(lambda _: self.go_home())
+        buttons = widgets.HBox([self.button, self.home])
+        super().__init__([*self.sliders, buttons, self.message, self.shown])
+
+    @property
+    def point(self) -> list[float]:
+        """Where the sliders stand."""
+        return [slider.value for slider in self.sliders]
+
+    def go_home(self) -> None:
+        for slider in self.sliders:
+            slider.value = 0
+
+    def listen(self) -> None:
+        """Shows and plays the music at the point, above the earlier ones."""
+        self.button.disabled = True
+        self.message.value = _status("Decoding …")
+        try:
+            title = "point " + ", ".join(f"{value:g}" for value in self.point)
+            player = Player(self.voices_at(self.point), title=title, tempo=self.tempo, program=self.program)
+        except ValueError as mistake:
+            self.message.value = _status(str(mistake))
+            return
+        finally:
+            self.button.disabled = False
+        take = widgets.Output(outputs=(_display_data(player),))
+        self.shown.children = (take, *self.shown.children)[: self.takes]
+        self.message.value = ""
+
+
+def _status(text: str) -> str:
+    return f'<p role="status">{html.escape(text)}</p>' if text else ""
 
 
 def _display_data(player: Player) -> dict:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from helpers import corpus
-from helpers.corpus import load_essen, load_folder, load_songs_in_kern
+from helpers.corpus import load_chorale_voices, load_chorales, load_essen, load_folder, load_songs_in_kern
 from helpers.datasets import split_by_family
 from helpers.render import to_midi, to_musicxml
 from helpers.songs import Event, Song
@@ -299,3 +299,75 @@ def test_uppercase_endings_and_locked_folders(own_cache, tmp_path):
     (tmp_path / "UP.KRN").write_text(KERN)
     (song,) = load_folder(tmp_path).songs
     assert song.family == "E0001"
+
+
+def test_midi_files_that_cannot_be_used_say_why(tmp_path):
+    import mido
+
+    def file(name, *tracks):
+        book = mido.MidiFile()
+        for messages in tracks:
+            track = mido.MidiTrack()
+            track.extend(messages)
+            book.tracks.append(track)
+        book.save(tmp_path / name)
+
+    def notes(*pitches, channel=0, program=24, label="Guitar"):
+        yield mido.MetaMessage("track_name", name=label)
+        yield mido.Message("program_change", program=program, channel=channel)
+        for pitch in pitches:
+            yield mido.Message("note_on", note=pitch, velocity=90, channel=channel)
+            yield mido.Message("note_off", note=pitch, velocity=0, time=480, channel=channel)
+
+    scale = (60, 64, 67, 72, 65, 62, 67, 71, 72, 67, 64, 60)
+    file("good.mid", notes(*scale))
+    file("drums.mid", notes(36, 38, 42, channel=9))
+    file("empty.mid", [mido.MetaMessage("track_name", name="nothing")])
+    file("duo.mid", notes(*scale), notes(*scale, channel=1, program=73, label="Flute"))
+    corpus = load_folder(tmp_path)
+    assert [song.id for song in corpus.songs] == ["good.mid"]
+    assert (corpus.songs[0].tonic, corpus.songs[0].mode) == ("C", "major")
+    reasons = {rejected.name: rejected.reason for rejected in corpus.rejected}
+    assert "drums" in reasons["drums.mid"] and "no note" in reasons["empty.mid"]
+    assert "Guitar" in reasons["duo.mid"] and "Flute" in reasons["duo.mid"]
+    alone = load_folder(tmp_path, instrument="Flute")
+    assert "duo.mid" in [song.id for song in alone.songs]
+
+
+def test_a_midi_file_with_too_little_music_for_a_key_says_so(tmp_path, monkeypatch):
+    from music21 import stream
+
+    def nothing_found(self, *_, **__):
+        raise ValueError("failed to get likely keys")
+
+    song = Song("x", "", "x", "C", "major", "4/4", (Event((60,), 1),))
+    to_midi(song, tmp_path / "one.mid")
+    data = (tmp_path / "one.mid").read_bytes()
+    at = data.find(b"\xff\x59")  # without the key signature, so that the key must be found
+    assert at > 0
+    size = int.from_bytes(data[18:22], "big")
+    (tmp_path / "one.mid").write_bytes(data[:18] + (size - 6).to_bytes(4, "big") + data[22 : at - 1] + data[at + 5 :])
+    monkeypatch.setattr(stream.Stream, "analyze", nothing_found)
+    from helpers.corpus import _read_file
+
+    (rejected,) = _read_file(str(tmp_path / "one.mid"), "one.mid", None, False)
+    assert "its key cannot be found" in rejected.reason
+
+
+def test_the_voices_of_the_chorales_fit_the_chorales():
+    songs, voices = load_chorales().songs, load_chorale_voices()
+    assert len(songs) == len(voices) > 300
+    for song, four in zip(songs, voices, strict=True):
+        assert [voice.title for voice in four] == ["soprano", "alto", "tenor", "bass"]
+        assert len({voice.duration for voice in four}) == 1 and {voice.id for voice in four} == {song.id}
+        assert {(v.tonic, v.mode, v.meter, v.pickup, v.family) for v in four} == {
+            (song.tonic, song.mode, song.meter, song.pickup, song.family)
+        }
+        sung = {pitch for voice in four for event in voice.events for pitch in event.pitches}
+        assert sung == {pitch for event in song.events for pitch in event.pitches}
+        heights = [
+            sum(e.pitches[0] * e.duration for e in v.events if e.pitches)
+            / sum(e.duration for e in v.events if e.pitches)
+            for v in four
+        ]
+        assert heights == sorted(heights, reverse=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers import checkpoints
-from helpers.corpus import load_essen
+from helpers.corpus import load_chorale_voices, load_chorales, load_essen
 from helpers.datasets import SongDataset, split_by_family
 from helpers.encoders import NoteEncoder, StringToIntEncoder
 from helpers.exported import from_notebook
@@ -15,13 +15,14 @@ NOTES = NoteEncoder()
 
 def test_every_checkpoint_has_a_card_and_fits_its_notebook():
     names = sorted(path.stem for path in checkpoints.MODELS.glob("*.safetensors"))
-    assert {"02-fnn", "03-lstm"} <= set(names)
+    assert {"02-fnn", "03-lstm", "04-vae"} <= set(names)
     for name in names:
         model, card = checkpoints.load(name)
         assert not model.training
-        assert (
-            card["training"] and card["scores"]["test_nats_per_note_with_memory"] < card["scores"]["test_nats_per_note"]
-        )
+        assert card["training"] and card["scores"]
+        scores = card["scores"]
+        if "test_nats_per_note" in scores:  # a model of melodies
+            assert scores["test_nats_per_note_with_memory"] < scores["test_nats_per_note"]
 
 
 @pytest.mark.parametrize("name", ["validation", "test"])
@@ -156,3 +157,42 @@ def test_no_song_of_the_other_books_resembles_a_held_out_one():
     moved = [song.transpose(5).with_equal_durations() for song in split.test[:10]]
     assert lstm.unrelated(moved, held_out) == []
     assert lstm.unrelated(moved, split.train[:1]) == moved
+
+
+@pytest.fixture(scope="module")
+def chorale_windows():
+    """Windows of 32 eighths of the unseen chorales, as the notebook cuts them."""
+    vae = from_notebook("04-autoencoder-vae")
+    songs = load_chorales().songs
+    grids = {
+        song.id: vae.voice_grid([voice.in_c() for voice in voices])
+        for song, voices in zip(songs, load_chorale_voices(), strict=True)
+    }
+    split = split_by_family(songs)
+    return {
+        name: vae.windows_of([grids[song.id] for song in getattr(split, name)], 8) for name in ("validation", "test")
+    }
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_measures_of_04_vae(chorale_windows, name):
+    vae = from_notebook("04-autoencoder-vae")
+    model, card = checkpoints.load("04-vae")
+    found, stored = vae.measures(model, chorale_windows[name]), card["scores"][name]
+    assert found["right"] == pytest.approx(stored["right"], abs=2e-3) and found["right"] > 0.8
+    assert found["rate"] == pytest.approx(stored["rate"], rel=1e-3)
+    assert found["distortion"] == pytest.approx(stored["distortion"], rel=0.02)  # of random draws
+    assert found["active"] == stored["active"] <= 96
+
+
+def test_the_rate_distortion_curve_trades_one_for_the_other():
+    _, card = checkpoints.load("04-vae")
+    points = [result for _, result in sorted(card["rate_distortion"].items(), key=lambda item: float(item[0]))]
+    assert [p["rate"] for p in points] == sorted((p["rate"] for p in points), reverse=True)
+    assert [p["distortion"] for p in points] == sorted(p["distortion"] for p in points)
+
+
+def test_a_grid_survives_its_way_to_voices_and_back(chorale_windows):
+    vae = from_notebook("04-autoencoder-vae")
+    for window in chorale_windows["test"][::40]:
+        assert torch.equal(vae.voice_grid(vae.to_voices(window)), window)

@@ -226,3 +226,33 @@ def test_titles_never_become_markup(tune):
     assert html.count("<script>") == 1
     assert "&lt;script&gt;" in html
     assert "<script>alert" not in render.notation_svg(Song("x", evil, "x", "C", "major", "4/4", (Event((60,), 1),)))
+
+
+VOICES = [
+    Song("x", name, "x", "C", "major", "4/4", tuple(Event((pitch,), 2) for pitch in pitches))
+    for name, pitches in (("soprano", (76, 74)), ("alto", (67, 67)), ("tenor", (60, 59)), ("bass", (48, 43)))
+]
+
+
+def test_voices_have_a_staff_an_instrument_and_a_sound_each():
+    score = render.to_music21(VOICES)
+    assert len(score.parts) == 4 and [len(part.flatten().notes) for part in score.parts] == [2, 2, 2, 2]
+    svg, moments = render.engrave(VOICES)
+    assert [len(names) for _, _, names in moments] == [4, 4] and svg.count('class="staff') >= 4
+    data = mido.MidiFile(file=io.BytesIO(render.to_midi(VOICES, program=[73, 71, 70, 42])))
+    programs = {m.program: m.channel for track in data.tracks for m in track if m.type == "program_change"}
+    assert set(programs) == {73, 71, 70, 42} and len(set(programs.values())) == 4
+    together, alone = render.to_audio(VOICES, program=[73, 71, 70, 42]), render.to_audio(VOICES[0], program=73)
+    assert len(together) == len(alone) and np.abs(together).max() > 0.5
+    spectrum = np.abs(np.fft.rfft(together[2000:26000] * np.hanning(24000)))
+    for pitch in (76, 67, 60, 48):  # each voice is heard
+        hertz = 440 * 2 ** ((pitch - 69) / 12)
+        assert spectrum[round(hertz) - 3 : round(hertz) + 4].max() > 20 * np.median(spectrum)
+    assert repr(Player(VOICES, "four")) == "▶ four (4/4, 8 notes, 2.4 s)"
+
+
+def test_voices_and_instruments_must_match():
+    with pytest.raises(ValueError, match="2 instruments for 4 voices"):
+        render.to_midi(VOICES, program=[0, 1])
+    with pytest.raises(ValueError, match="no voice"):
+        render.to_midi([])
