@@ -79,31 +79,34 @@ def load_chorales() -> Corpus:
     """Bach's four-part chorales inside music21, each as a sequence of chords cut wherever a voice moves.
 
     Bach set many melodies more than once, so `song.family` stands for the opening of the melody, whatever
-    its key and rhythm. Files that do not hold exactly four parts are listed in `rejected`. Tonic and mode are found by
-    music21's key analysis (Krumhansl-Schmuckler with Aarden-Essen weights).
+    its key and rhythm. Files that do not hold exactly four single voices are listed in `rejected`. Tonic and mode
+    are found by music21's key analysis (Krumhansl-Schmuckler with Aarden-Essen weights).
     """
-    folder = _music21_folder() / "corpus" / "bach"
-    files = sorted(file for file in folder.iterdir() if re.match(r"bwv[\d.a-z-]+\.(mxl|xml)$", file.name))
-    jobs = lambda: [(_read_chorale, (str(file),)) for file in files]
-    corpus = _cached("chorales", jobs, "Bach chorales")
-    songs = corpus.songs[:: 1 + len(VOICES)]
-    return Corpus([replace(song, family=_opening(song)) for song in songs], corpus.rejected)
+    corpus = _chorales()
+    return Corpus([song for song, *_ in _settings(corpus)], corpus.rejected)
 
 
 def load_chorale_voices() -> list[tuple[Song, Song, Song, Song]]:
     """Soprano, alto, tenor and bass of each song of `load_chorales().songs`, in the same order.
 
     The four share id, family, tonic, mode and meter, so `in_c()` moves them alike; `title` is the voice's name.
-    Rests are kept: the voices of a chorale are equally long.
+    They are equally long: a voice that ends early is filled up with a rest.
     """
-    whole = load_chorales().songs  # reads and caches both
-    corpus = _cached("chorales", list, "Bach chorales")
+    return [tuple(voices) for _, *voices in _settings(_chorales())]
+
+
+def _chorales() -> Corpus:
+    """Each chorale as chords, followed by its four voices."""
+    folder = _music21_folder() / "corpus" / "bach"
+    files = sorted(file for file in folder.iterdir() if re.match(r"bwv[\d.a-z-]+\.(mxl|xml)$", file.name))
+    return _cached("chorales", lambda: [(_read_chorale, (str(file),)) for file in files], "Bach chorales")
+
+
+def _settings(corpus: Corpus) -> list[list[Song]]:
+    """The chords and the four voices of each chorale, with the family that its melody gives them."""
     step = 1 + len(VOICES)
-    groups = [corpus.songs[k + 1 : k + step] for k in range(0, len(corpus.songs), step)]
-    return [
-        tuple(replace(voice, family=song.family) for voice in voices)
-        for song, voices in zip(whole, groups, strict=True)
-    ]
+    groups = (corpus.songs[k : k + step] for k in range(0, len(corpus.songs), step))
+    return [[replace(song, family=_opening(group[0])) for song in group] for group in groups]
 
 
 def load_songs_in_kern(folder, merge_ties: bool = False) -> Corpus:

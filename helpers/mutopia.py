@@ -103,19 +103,24 @@ class _Visitor:
 
     def _read_robots(self) -> RobotFileParser:
         robots = RobotFileParser()
-        answer = self._get(urljoin(self.site, "/robots.txt"))
+        answer = self._page(urljoin(self.site, "/robots.txt"))
         if answer.status_code in (401, 403):
             robots.disallow_all = True
         else:  # no robots.txt: nothing is forbidden
             robots.parse(answer.text.splitlines() if answer.ok else [])
         return robots
 
+    def _page(self, address) -> requests.Response:
+        """A page that nothing goes on without. Raises ConnectionError in one sentence."""
+        try:
+            return self._get(address)
+        except requests.RequestException as error:
+            raise ConnectionError(f"{address} does not answer ({_plain(error)}); try again later.") from error
+
     def _get(self, address, **options) -> requests.Response:
         time.sleep(max(0.0, self.last + self.pause - time.monotonic()))
         try:
             return self.session.get(address, timeout=self.timeout, **options)
-        except requests.ConnectionError as error:
-            raise ConnectionError(f"{urlsplit(address).netloc} cannot be reached; is there a network?") from error
         finally:
             self.last = time.monotonic()
 
@@ -127,7 +132,7 @@ class _Visitor:
             page = urljoin(self.site, LISTING.format(start=start))
             if not self.robots.can_fetch(AGENT, page):
                 raise PermissionError(f"robots.txt of {self.site} forbids {page}; nothing was fetched from there.")
-            answer = self._get(page)
+            answer = self._page(page)
             if not answer.ok:
                 raise ConnectionError(f"the listing {page} answers {answer.status_code} {answer.reason}.")
             links = _Links.of(answer.text, page)
@@ -147,7 +152,7 @@ class _Visitor:
             try:
                 self._continue(address, part)
                 break
-            except (requests.RequestException, ConnectionError) as error:
+            except requests.RequestException as error:
                 if attempt == self.retries:
                     raise _Refused(f"it broke off {attempt + 1} times ({_plain(error)})") from error
         if part.read_bytes()[:4] != b"MThd":
@@ -204,4 +209,8 @@ def _file_name(address: str) -> str:
 def _plain(error: Exception) -> str:
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return "no answer in time"
+    if isinstance(error, requests.exceptions.RetryError):
+        return "the server is busy"
+    if isinstance(error, requests.ConnectionError) and "Max retries" in str(error):
+        return "it cannot be reached; is there a network?"
     return str(error).split("\n")[0][:200]

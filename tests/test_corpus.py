@@ -354,6 +354,20 @@ def test_a_midi_file_with_too_little_music_for_a_key_says_so(tmp_path, monkeypat
     assert "its key cannot be found" in rejected.reason
 
 
+def test_the_voices_of_the_chorales_need_no_cache(monkeypatch):
+    two = load_chorales().songs[:2]
+    made = [song for chorale in two for song in (chorale, chorale, chorale, chorale, chorale)]
+    calls = []
+
+    def nothing_cached(name, jobs, label):
+        calls.append(len(jobs()))
+        return corpus.Corpus(made, [])
+
+    monkeypatch.setattr(corpus, "_cached", nothing_cached)  # as where no cache can be written: read anew each time
+    assert len(load_chorale_voices()) == len(load_chorales().songs) == 2
+    assert all(count > 300 for count in calls)
+
+
 def test_the_voices_of_the_chorales_fit_the_chorales():
     songs, voices = load_chorales().songs, load_chorale_voices()
     assert len(songs) == len(voices) > 300

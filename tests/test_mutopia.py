@@ -18,7 +18,7 @@ class Site(BaseHTTPRequestHandler):
         server = self.server
         server.log.append((time.monotonic(), self.path, self.headers.get("Range")))
         if self.path == "/robots.txt":
-            return self.answer(200, server.robots.encode())
+            return self.answer(503 if server.robots is None else 200, (server.robots or "").encode())
         if self.path.startswith("/cgibin/"):
             page = int(self.path.rpartition("=")[2]) // 10
             listed = server.pages[page] if page < len(server.pages) else []
@@ -133,6 +133,13 @@ def test_robots_txt_is_obeyed(site, tmp_path):
     site.robots = "User-agent: *\nDisallow: /cgibin/\n"
     with pytest.raises(PermissionError, match="robots.txt"):
         fetch(site, tmp_path)
+
+
+def test_a_site_that_is_busy_or_silent_is_left_alone(site, tmp_path):
+    site.robots = None  # whether we may come in is not known, so we do not
+    with pytest.raises(ConnectionError, match="is busy"):
+        fetch(site, tmp_path, retries=1)
+    assert {path for _, path, _ in site.log} == {"/robots.txt"} and list(tmp_path.iterdir()) == []
 
 
 def test_what_is_missing_or_no_music_is_named(site, tmp_path):

@@ -66,7 +66,7 @@ def test_no_tagged_equation_breaks_its_line_with_two_backslashes(path):
         assert not ("\\tag" in equation and "\\\\" in equation), f"use \\cr instead: {equation[:60]}"
 
 
-@each
+@each_and_solution
 def test_cells_are_short_and_explained(path):
     lengths = [sum(bool(line.strip()) for line in source(cell).splitlines()) for cell in cells(path, "code")]
     assert statistics.median(lengths) <= 8
