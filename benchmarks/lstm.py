@@ -45,7 +45,9 @@ def races():
     for loss, batch, rate in (("last", 64, 1e-3), ("last", 64, 4e-3), ("every", 64, 4e-3), ("every", 8, 4e-3)):
         torch.manual_seed(0)
         model = lstm.LSTMModel(len(alphabet), 128, 1, len(alphabet))
-        curve = lstm.race(model, getattr(lstm, f"loss_{loss}"), windows, validate, batch, rate)
+        loader = torch.utils.data.DataLoader(windows, batch, shuffle=True)
+        looks = (0.3, 0.6, 1.2, 2.4, 4.8)
+        curve = lstm.race(model, getattr(lstm, f"loss_{loss}"), loader, validate, rate, looks)
         curves[f"{loss} position, batch {batch}, rate {rate}"] = curve
     classic, dense = list(curves)[:2], list(curves)[2:]
     for one in dense:
