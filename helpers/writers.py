@@ -1,0 +1,141 @@
+"""A model that writes songs, as the Composer and the comparisons use it; and how surprised it is by each note.
+
+Notebook: all of them; first met in 01-markov.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from helpers.songs import Song
+
+IN_C = Song("frame", "", "frame", "C", "major", "4/4", ())
+
+
+class Stopped(Exception):
+    """Raised out of `Writer.write` by an `on_step` that wants no more."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A song and, for each of its events, the model's surprise: -log p in nats before it was heard (temperature 1)."""
+
+    song: Song
+    surprise: tuple[float, ...]
+    given: int  # how many of the events were the beginning that it was handed
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What it takes to write a song with a model.
+
+    Attributes:
+        next_p: function of a song that lends its meter and upbeat -> function of the ids so far -> p (m,) of the next.
+        encode: song -> ids, the terminal 0 at both ends. Raises ValueError for what the model cannot express.
+        decode: (ids, that song) -> song.
+        frame: lends meter and upbeat where there is no beginning.
+        spans: song -> how many tokens each event takes; one each if None.
+        per_note: how many tokens to allow for each note asked for.
+    """
+
+    next_p: Callable
+    encode: Callable
+    decode: Callable
+    frame: Song = IN_C
+    spans: Callable | None = None
+    per_note: int = 1
+
+    def write(
+        self,
+        start: Song | None = None,
+        temperature: float = 1.0,
+        max_length: int = 48,
+        seed: int = 0,
+        top_k: int = 0,
+        on_step: Callable | None = None,
+    ) -> Written:
+        """Goes on from `start`, with the loop of notebook 01.
+
+        Args:
+            start: the beginning, kept as it is; None begins with nothing.
+            temperature: 1 as learned, lower for the likeliest notes, higher for surprises.
+            max_length: of the song in notes, the beginning included; it may end sooner.
+            seed: the same seed writes the same song.
+            top_k: draw among the k likeliest tokens only; 0 for all.
+            on_step: called with the number of tokens so far; may raise Stopped.
+        Raises: ValueError in one sentence, for a beginning that is too long or holds a note the model does not know.
+        """
+        from helpers.exported import from_notebook
+
+        frame = start or self.frame
+        typed = self._ids(start) if start else []
+        longest = max_length * self.per_note
+        if len(typed) >= longest:
+            raise ValueError(
+                f"the beginning alone has {len(start.events)} notes, and the longest song asked for {max_length}; "
+                "ask for a longer one, or shorten the beginning."
+            )
+        model, heard = self.next_p(frame), []
+
+        def next_p(history):
+            while len(heard) < len(history):  # at first all of the beginning, then one at a time
+                heard.append(model(history[: len(heard) + 1]))
+                if on_step:
+                    on_step(len(heard))
+            return likeliest(heard[-1], top_k)
+
+        ids = from_notebook("01-markov").compose(next_p, typed, temperature, longest, seed)
+        ended = len(ids) > 1 and ids[-1] == 0
+        tokens = ids[1 : len(ids) - ended]
+        if not tokens:
+            raise ValueError("the model ended its song before the first note; try another seed or a beginning.")
+        each = [-math.log(max(p[token].item(), 1e-300)) for p, token in zip(heard, tokens, strict=False)]
+        song = self.decode(ids, frame)
+        return Written(song, self._per_event(song, each), len(start.events) if start else 0)
+
+    def _ids(self, start: Song) -> list[int]:
+        """The beginning as ids; where the model has no token for a note, a sentence that says which note."""
+        from helpers.render import pitch_name
+
+        try:
+            return list(map(int, self.encode(start)))[1:-1]
+        except ValueError as whole:
+            for number, event in enumerate(start.events, 1):
+                one = Song("one", "", "one", start.tonic, start.mode, start.meter, (event,))
+                try:
+                    self.encode(one)
+                except ValueError:
+                    names = " ".join(map(pitch_name, event.pitches)) or "a rest"
+                    if len(event.pitches) > 1:
+                        text = f"note {number} of the beginning is a chord, {names}, and this model sings one note at a"
+                        raise ValueError(f"{text} time; keep one of them.") from None
+                    text = f"note {number} of the beginning, {names} for {event.duration} quarter notes, is none that"
+                    raise ValueError(
+                        f"{text} this model knows; move it or change its length (it was trained on songs in C)."
+                    ) from None
+            raise whole
+
+    def _per_event(self, song: Song, each: Sequence[float]) -> tuple[float, ...]:
+        """The surprises of a song's events from those of its tokens."""
+        spans = self.spans(song) if self.spans else [1] * len(song.events)
+        total, place = [], len(each) - sum(spans)  # a hold before the first note is no event
+        for span in spans:
+            total.append(sum(each[place : place + span]))
+            place += span
+        return tuple(total)
+
+
+def likeliest(p, k: int):
+    """p (m,) with all but its k largest entries put to zero, summing to 1 again; p itself for k = 0."""
+    if not 0 < k < len(p):
+        return p
+    values, places = p.topk(k)
+    return p.new_zeros(len(p)).scatter(0, places, values / values.sum())
+
+
+def steps_of(song: Song, step=Fraction(1, 4)) -> list[int]:
+    """How many time steps each event takes: the `spans` of a model that writes on a grid."""
+    return [int(event.duration / step) for event in song.events]
