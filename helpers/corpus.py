@@ -157,6 +157,22 @@ def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFI
     return Corpus(corpus.songs, corpus.rejected + locked)
 
 
+def load_file(path, instrument=None, merge_ties: bool = True) -> Corpus:
+    """The songs in one file, by its ending: kern, ABC, MIDI or MusicXML. Nothing is cached.
+
+    Args: instrument, merge_ties: as `load_folder`.
+    Raises: FileNotFoundError naming the file; ValueError for an ending that is none of these.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}; check the path.")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path.name!r} is no music file that can be read; use one of {', '.join(SUFFIXES)}.")
+    found = _read_file(str(path), path.name, instrument, merge_ties)
+    songs = _with_unique_ids([thing for thing in found if isinstance(thing, Song)])
+    return Corpus(songs, [thing for thing in found if isinstance(thing, Rejected)])
+
+
 def _opening(song: Song) -> str:
     """The first 14 steps and leaps of the top voice, as a name."""
     top = [event.pitches[-1] for event in song.events if event.pitches]

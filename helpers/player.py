@@ -9,16 +9,31 @@ Notebook: all of them; first met in 01-markov.
 from __future__ import annotations
 
 import base64
+import bisect
 import hashlib
 import html
 import itertools
 import json
+import re
 from collections.abc import Sequence
+from fractions import Fraction
 
-from helpers.render import engrave, mp3_of, png_of, to_audio, voices_of
+from helpers.render import (
+    MOST_SURPRISE,
+    engrave,
+    mp3_of,
+    png_of,
+    roll_svg,
+    surprise_color,
+    to_audio,
+    to_midi,
+    to_musicxml,
+    voices_of,
+)
 from helpers.songs import Song
 
 LIT = "#d1495b"
+LIT_ON_COLORS = "#0a9a55"  # a green, which the colours of surprise have none of
 _count = itertools.count(1)
 
 _TEMPLATE = """\
@@ -33,18 +48,28 @@ _TEMPLATE = """\
 #{id} .nfs-staff g.lit, #{id} .nfs-staff g.lit * {{ fill: {lit}; stroke: {lit}; stroke-width: 18px; }}
 #{id} audio {{ width: 100%; height: 36px; margin-top: 4px; }}
 #{id} .nfs-still {{ display: none; }}
+#{id} .nfs-roll svg {{ width: 100%; height: auto; display: block; }}
+#{id} .nfs-roll .note {{ cursor: pointer; }}
+#{id} .nfs-roll .lit {{ fill: {lit}; stroke: {lit}; stroke-width: 2px; }}
+#{id} .nfs-more {{ font: 12px/1.6 sans-serif; color: #444; margin-top: 2px; }}
+#{id} .nfs-scale {{ display: inline-block; width: 90px; height: 10px; margin: 0 6px; background: {gradient}; }}
+#{id} .nfs-more a {{ color: #14507a; margin-right: 12px; }}
 </style>
 <div class="nfs-title">{title} <span class="nfs-label">{label}</span></div>
 <div class="nfs-staff" role="img" aria-label="staff notation of {title}">{svg}</div>
 <img class="nfs-still" alt="staff notation of {title}" width="{width}" src="data:image/png;base64,{png}">
-<audio controls preload="auto" aria-label="sound of {title}" src="data:audio/mpeg;base64,{mp3}"></audio>
-<script>
+<div class="nfs-roll" role="img" aria-label="piano roll of {title}">{roll}</div>
+<img class="nfs-still" alt="piano roll of {title}" width="{width}" src="data:image/png;base64,{roll_png}">
+{legend}<audio controls preload="auto" aria-label="sound of {title}" src="data:audio/mpeg;base64,{mp3}"></audio>
+{files}<script>
 (function () {{
   const root = document.getElementById("{id}");
   if (!root) return;
   const audio = root.querySelector("audio");
   const moments = {moments};
   const notes = moments.map(m => m[2].map(name => root.querySelector('[id="' + name + '"]')).filter(Boolean));
+  const sound = root.querySelector("a.nfs-mp3");
+  if (sound) sound.href = audio.src;
   let lit = [];
   function light() {{
     const now = audio.currentTime;
@@ -77,7 +102,11 @@ class Player:
         tempo: quarter notes per minute.
         program: General MIDI instrument, 0 (grand piano) to 127; one for all voices or one for each.
         width: of the staff in pixels.
-    Raises: ValueError as `render.to_midi`.
+        surprise: of a model by each event, in nats: colours on staff and piano roll, with a legend.
+        given: how many events at the beginning were given to the model; a dashed line in the roll ends them.
+        note: a line of text under the title.
+        downloads: links that save the song as MIDI, MusicXML and MP3.
+    Raises: ValueError as `render.to_midi`, or if there is not one surprise for each event.
     """
 
     def __init__(
@@ -87,18 +116,37 @@ class Player:
         tempo: float = 100,
         program: int | Sequence[int] = 0,
         width: int = 720,
+        surprise: Sequence[float] | None = None,
+        given: int = 0,
+        note: str = "",
+        downloads: bool = False,
     ):
         self.song, self.voices, self.tempo = song, voices_of(song), tempo
         self.title = self.voices[0].title if title is None else title
         self.samples = to_audio(song, tempo, program)
-        svg, timed = engrave(song, width)
+        self.surprise = None if surprise is None else tuple(surprise)
+        roll, roll_timed = roll_svg(song, width, surprise, given)
+        musicxml = to_musicxml(song)
+        svg, timed = engrave(song, width, musicxml)
+        if surprise is not None:
+            svg = _colored(svg, timed, self.voices[0], self.surprise)
+        timed = timed + [(start, end, [name]) for start, end, name in roll_timed]
         seconds = 60 / tempo
         moments = [[round(start * seconds, 3), round(end * seconds, 3), names] for start, end, names in timed]
         self.mp3 = mp3_of(self.samples)
         digest = hashlib.sha256(self.mp3 + svg.encode()).hexdigest()[:8]
+        files = _links(self.title, to_midi(song, tempo=tempo, program=program), musicxml) if downloads else ""
+        legend = _LEGEND if surprise is not None else ""
+        if note:
+            legend += f'<div class="nfs-more">{html.escape(note)}</div>\n'
         self.html = _TEMPLATE.format(
             id=f"nfs-{digest}-{next(_count)}",
-            lit=LIT,
+            lit=LIT if surprise is None else LIT_ON_COLORS,
+            gradient=_gradient() if surprise is not None else "none",
+            roll=roll,
+            roll_png=base64.b64encode(png_of(roll)).decode(),
+            legend=legend,
+            files=files,
             title=html.escape(self.title or "untitled"),
             label=html.escape(self._label()),
             svg=svg,
@@ -120,17 +168,59 @@ class Player:
         return self.html
 
 
+_LEGEND = """\
+<div class="nfs-more nfs-legend">surprise of the model: 0 nats, sure<span class="nfs-scale" role="img"
+ aria-label="colours from dark blue over purple to orange"></span>6 nats, one chance in 400, and more</div>
+"""
+
+
+def _gradient() -> str:
+    stops = [surprise_color(MOST_SURPRISE * k / 4) for k in range(5)]
+    return f"linear-gradient(to right, {', '.join(stops)})"
+
+
+def _colored(svg: str, timed, song: Song, surprise: Sequence[float]) -> str:
+    """The staff with each note in the colour of its event's surprise, tied notes in that of their first."""
+    spans, onset = [], Fraction(0)
+    for event, nats in zip(song.events, surprise, strict=True):
+        spans.append((float(onset), nats))
+        onset += event.duration
+    starts = [start for start, _ in spans]
+    colors = {}
+    for start, _, names in timed:
+        nats = spans[max(bisect.bisect_right(starts, start + 1e-6) - 1, 0)][1]
+        colors |= dict.fromkeys(names, surprise_color(nats))
+    paint = lambda match: (
+        f'{match[0]} color="{colors[match[1]]}" fill="{colors[match[1]]}"' if match[1] in colors else match[0]
+    )
+    return re.sub(r'<g id="([^"]+)"', paint, svg)
+
+
+def _links(title: str, midi: bytes, musicxml: str) -> str:
+    """Links that save the song; the browser takes the MP3 from the player itself."""
+    name = html.escape(re.sub(r"[^\w-]+", "-", title).strip("-")[:60] or "song")
+    to_link = lambda kind, data: f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    kinds = {
+        "MIDI": (f"{name}.mid", to_link("audio/midi", midi)),
+        "MusicXML": (f"{name}.musicxml", to_link("application/vnd.recordare.musicxml+xml", musicxml.encode())),
+    }
+    links = [f'<a download="{file}" href="{link}">{kind}</a>' for kind, (file, link) in kinds.items()]
+    links.append(f'<a class="nfs-mp3" download="{name}.mp3" href="#">MP3</a>')
+    return f'<div class="nfs-more nfs-files">save as: {"".join(links)}</div>\n'
+
+
 def play(
     song: Song | Sequence[Song],
     title: str | None = None,
     tempo: float = 100,
     program: int | Sequence[int] = 0,
     width: int = 720,
+    **more,
 ) -> None:
     """Shows a song's staff with a sound player under it; the sounding note lights up, a click on a note plays from it.
 
-    Args and errors: as `Player`.
+    Args (more: surprise, given, note) and errors: as `Player`.
     """
     from IPython.display import display
 
-    display(Player(song, title, tempo, program, width))
+    display(Player(song, title, tempo, program, width, **more))

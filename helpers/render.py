@@ -264,9 +264,12 @@ def notation_svg(song: Song | Sequence[Song], width: int = 720) -> str:
     return engrave(song, width)[0]
 
 
-def engrave(song: Song | Sequence[Song], width: int = 720) -> tuple[str, list[tuple[float, float, list[str]]]]:
+def engrave(
+    song: Song | Sequence[Song], width: int = 720, musicxml: str | None = None
+) -> tuple[str, list[tuple[float, float, list[str]]]]:
     """Staff notation, and when each of its notes sounds.
 
+    Args: musicxml: the song as MusicXML, where it is at hand already.
     Returns: SVG text, and for each sounding moment (onset, end, ids of the note elements in the SVG),
         onset and end in quarter lengths.
     Raises: ValueError for a song without events.
@@ -294,7 +297,7 @@ def engrave(song: Song | Sequence[Song], width: int = 720) -> tuple[str, list[tu
             "xmlIdSeed": 1,
         }
     )
-    if not toolkit.loadData(to_musicxml(song)):
+    if not toolkit.loadData(musicxml or to_musicxml(song)):
         raise ValueError(f"song {voices_of(song)[0].id!r} cannot be engraved.")
     svg = toolkit.renderToSVG(1)
     moments = toolkit.renderToTimemap({"includeRests": False})
@@ -343,6 +346,74 @@ def png_of(svg: str, zoom: float = 1.0) -> bytes:
     file = io.BytesIO()
     Image.open(io.BytesIO(bytes(raw))).convert("L").point(lambda grey: grey // 17 * 17).save(file, "PNG", optimize=True)
     return file.getvalue()
+
+
+MOST_SURPRISE = 6.0  # nats: one chance in 400; more looks the same
+
+
+def surprise_color(nats: float) -> str:
+    """The colour of a surprise, dark blue for none, over purple to orange for MOST_SURPRISE and more.
+
+    Its lightness rises with the surprise, so it can be read in grey, and it never is too light to see on white.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return to_hex(colormaps["plasma"](0.68 * min(max(nats / MOST_SURPRISE, 0), 1)))
+
+
+def roll_svg(song: Song | Sequence[Song], width: int = 720, surprise: Sequence[float] | None = None, given: int = 0):
+    """A piano roll as SVG text: time to the right, pitch upwards, barlines in grey, drawn small.
+
+    Args:
+        song: one Song or several voices, each in a grey of its own.
+        surprise: nats for each event of a single voice, shown as colour.
+        given: mark the end of the first so many events with a dashed line.
+    Returns: SVG text, and for each note (onset, end, id of its element), onset and end in quarter lengths.
+    Raises: ValueError as `voices_of`, or if there is not one surprise for each event.
+    """
+    voices = voices_of(song)
+    if surprise is not None and len(surprise) != len(voices[0].events):
+        raise ValueError(f"{len(surprise)} surprises for {len(voices[0].events)} events; give one for each.")
+    pitches = [pitch for voice in voices for event in voice.events for pitch in event.pitches] or [60]
+    low, high = min(pitches) - 1, max(pitches) + 1
+    row, left = max(3.0, min(6.0, 110 / (high - low + 1))), 34
+    height = (high - low + 1) * row
+    duration = float(max(voice.duration for voice in voices))
+    across = lambda time: round(left + float(time) / duration * (width - left - 2), 1)
+    up = lambda pitch: round((high - pitch) * row, 1)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}">']
+    for pitch in range(low, high + 1):
+        if pitch % 12 == 0:
+            parts.append(f'<path d="M{left} {up(pitch) + row / 2} H{width - 2}" stroke="#e4e4e4"/>')
+    barline = voices[0].pickup
+    while barline < duration:
+        parts.append(f'<path d="M{across(barline)} 0 V{height:.0f}" stroke="#d0d0d0"/>')
+        barline += voices[0].measure_length
+    for pitch in sorted({min(pitches), max(pitches)}):
+        parts.append(
+            f'<text x="0" y="{up(pitch) + row / 2 + 3.5}" font-size="10" fill="#555">{pitch_name(pitch)}</text>'
+        )
+    greys, timed = ("#555", "#7a7a7a", "#999", "#444"), []
+    for number, voice in enumerate(voices):
+        onset = Fraction(0)
+        for k, event in enumerate(voice.events):
+            end = onset + event.duration
+            nats = "" if surprise is None else f", surprise {surprise[k]:.2f} nats"
+            color = greys[number % 4] if surprise is None else surprise_color(surprise[k])
+            for pitch in event.pitches:
+                name = f"roll-{number}-{k}-{pitch}"
+                timed.append((float(onset), float(end), name))
+                parts.append(
+                    f'<rect id="{name}" class="note" x="{across(onset)}" y="{up(pitch)}" height="{row - 0.5:.1f}" '
+                    f'width="{max(across(end) - across(onset) - 1, 1):.1f}" fill="{color}">'
+                    f"<title>{pitch_name(pitch)}, {event.duration} quarters{nats}</title></rect>"
+                )
+            onset = end
+    if given:
+        place = across(sum((event.duration for event in voices[0].events[:given]), Fraction(0)))
+        parts.append(f'<path d="M{place} 0 V{height:.0f}" stroke="#222" stroke-dasharray="3 3"/>')
+    return "".join([*parts, "</svg>"]), timed
 
 
 def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):

@@ -190,6 +190,43 @@ class Song:
         events = events_of_stream(score, merge_ties=True)
         return cls("tiny", title, "tiny", tonic, mode, meter or "4/4", events)
 
+    def to_tiny(self) -> str:
+        """The melody in TinyNotation, meter in front: `Song.from_tiny` reads the same events from it.
+
+        A duration that needs several note values is written with ties, or, for a rest, as several rests.
+        Raises: ValueError for a chord, or a duration that is no whole number of 64th notes.
+        """
+        words = [self.meter]
+        for number, event in enumerate(self.events, 1):
+            if len(event.pitches) > 1:
+                raise ValueError(f"event {number} is a chord; TinyNotation writes one note at a time.")
+            values = _note_values(event.duration)
+            if not values:
+                raise ValueError(
+                    f"event {number} lasts {event.duration} quarter notes, which TinyNotation cannot write."
+                )
+            name = _tiny_name(event.pitches[0]) if event.pitches else "r"
+            words += [f"{name}{value}{'~' if event.pitches and value is not values[-1] else ''}" for value in values]
+        return " ".join(words)
+
+
+def _tiny_name(pitch: int) -> str:
+    letter, sharp = "CCDDEFFGGAAB"[pitch % 12], "#" * (pitch % 12 in (1, 3, 6, 8, 10))
+    octave = pitch // 12 - 5
+    return (letter.lower() + "'" * octave if octave >= 0 else letter * -octave) + sharp
+
+
+def _note_values(duration: Fraction) -> list[str]:
+    """Note values that add up to a duration in quarter lengths, long to short: 5/2 -> ["2", "8"]; [] if none do."""
+    values = []
+    for value in (1, 2, 4, 8, 16, 32, 64):
+        plain = Fraction(4, value)
+        for dots, length in ((".", plain * Fraction(3, 2)), ("", plain)):
+            while duration >= length and (not dots or value < 64):
+                values.append(f"{value}{dots}")
+                duration -= length
+    return [] if duration else values
+
 
 _METER = re.compile(r"[1-9]\d?/(1|2|4|8|16|32|64)")
 _TINY_NOTE = re.compile(r"(?:r|([A-Ga-g])\1*'*(?:##?|--?|n)?)(?:\d+\.*)?~?")

@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
+from helpers.encoders import NoteEncoder
 from helpers.songs import Song
 
 IN_C = Song("frame", "", "frame", "C", "major", "4/4", ())
@@ -19,8 +21,7 @@ class Stopped(Exception):
     """Raised out of `Writer.write` by an `on_step` that wants no more."""
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """A song and, for each of its events, the model's surprise: -log p in nats before it was heard (temperature 1)."""
 
     song: Song
@@ -126,6 +127,19 @@ class Writer:
             total.append(sum(each[place : place + span]))
             place += span
         return tuple(total)
+
+
+def note_writer(next_p: Callable, vocabulary, frame: Song = IN_C) -> Writer:
+    """A Writer for a model whose tokens are notes, as NoteEncoder makes them.
+
+    Args:
+        next_p: function of a song that lends its meter and upbeat -> function of the ids so far -> p (m,).
+        vocabulary: the StringToIntEncoder of its ids.
+        frame: lends meter and upbeat where there is no beginning.
+    """
+    notes = NoteEncoder()
+    encode = lambda song: vocabulary.encode(notes.encode(song))
+    return Writer(next_p, encode, lambda ids, like: notes.decode(vocabulary.decode(ids), like), frame)
 
 
 def likeliest(p, k: int):

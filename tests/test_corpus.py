@@ -385,3 +385,22 @@ def test_the_voices_of_the_chorales_fit_the_chorales():
             for v in four
         ]
         assert heights == sorted(heights, reverse=True)
+
+
+def test_one_file_of_any_kind_is_read_without_a_cache(own_cache, tmp_path):
+    song = Song.from_tiny("3/4 c4 d e f2.", title="One")
+    to_midi(song, tmp_path / "one.mid")
+    to_musicxml(song, tmp_path / "one.musicxml")
+    (tmp_path / "two.abc").write_text("X:1\nT:A\nM:3/4\nL:1/4\nK:C\nCDE|F3|\n\nX:2\nT:B\nM:4/4\nL:1/4\nK:G\nGABc|\n")
+    for name, count in (("one.mid", 1), ("one.musicxml", 1), ("two.abc", 2)):
+        found = corpus.load_file(tmp_path / name)
+        assert len(found.songs) == count and found.songs[0] == song
+    (tmp_path / "bad.mid").write_bytes(b"MThd")
+    found = corpus.load_file(tmp_path / "bad.mid")
+    assert not found.songs and "bad.mid" in found.rejected[0].id
+    (tmp_path / "a.txt").write_text("c d e")
+    with pytest.raises(ValueError, match="a.txt.*use one of"):
+        corpus.load_file(tmp_path / "a.txt")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        corpus.load_file(tmp_path / "none.mid")
+    assert not own_cache.exists()

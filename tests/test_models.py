@@ -259,7 +259,7 @@ def test_the_sound_network_beats_the_chain_on_unseen_songs():
     wavenet = from_notebook("05-wavenet")
     model, card = checkpoints.load("05-sound")
     songs = split_by_family([song.in_c() for song in load_essen("erk").songs]).validation[:4]
-    sounds = [torch.from_numpy(to_audio(song.excerpt(16), 120, 24, 8000).copy()) for song in songs]
+    sounds = [wavenet.sound_of(song) for song in songs]
     total = count = 0
     with torch.no_grad():
         for numbers in map(wavenet.mu_law, sounds):

@@ -256,3 +256,44 @@ def test_voices_and_instruments_must_match():
         render.to_midi(VOICES, program=[0, 1])
     with pytest.raises(ValueError, match="no voice"):
         render.to_midi([])
+
+
+def test_the_roll_has_a_bar_for_each_note_where_it_sounds(tune):
+    svg, timed = render.roll_svg(tune)
+    sounding = [event for event in tune.events if event.pitches]
+    assert svg.count("<rect") == len(timed) == len(sounding)
+    bars = {
+        name: (float(x), float(w)) for name, x, w in re.findall(r'<rect id="([^"]+)".*? x="(.*?)".*?width="(.*?)"', svg)
+    }
+    per_quarter = (720 - 36) / float(tune.duration)
+    for start, end, name in timed:
+        x, wide = bars[name]
+        assert x == pytest.approx(34 + start * per_quarter, abs=0.1)
+        assert wide == pytest.approx((end - start) * per_quarter - 1, abs=0.2)
+    assert np.array(Image.open(io.BytesIO(render.png_of(svg)))).min() < 120
+
+
+def test_surprise_colours_each_note_on_staff_and_roll(tune):
+    surprise = [0.5 * k for k in range(len(tune.events))]
+    player = Player(tune, surprise=surprise, given=3, note="how <it> was made", downloads=True)
+    for event, nats in zip(tune.events, surprise, strict=True):
+        color = render.surprise_color(nats)
+        if event.pitches:
+            assert f'fill="{color}"><title>' in player.html  # in the roll
+            assert re.search(rf'<g id="[^"]+" color="{color}" fill="{color}" class="note"', player.html)
+    assert "how &lt;it&gt; was made" in player.html and "stroke-dasharray" in player.html
+    assert "6 nats, one chance in 400" in player.html
+    with pytest.raises(ValueError, match="2 surprises for"):
+        Player(tune, surprise=[1, 2])
+
+
+def test_surprise_gets_lighter_with_the_nats_and_stays_readable_on_white():
+    from matplotlib.colors import to_rgb
+
+    def luminance(color):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+        return np.dot(linear, (0.2126, 0.7152, 0.0722))
+
+    light = [luminance(render.surprise_color(nats)) for nats in (0, 1, 2, 3, 4, 5, 6)]
+    assert light == sorted(light) and render.surprise_color(60) == render.surprise_color(6)
+    assert 1.05 / (light[-1] + 0.05) > 2.5  # contrast with white

@@ -1,6 +1,9 @@
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers.songs import Event, Song, pitch_class
 
@@ -121,3 +124,22 @@ def test_folding_moves_by_octaves_only_what_is_outside():
         assert after == before or not 48 <= before <= 83
     with pytest.raises(ValueError, match="narrower than an octave"):
         song(((60,), 1)).folded(60, 70)
+
+
+@given(
+    st.lists(st.tuples(st.integers(24, 108) | st.none(), st.integers(1, 96).map(lambda n: Fraction(n, 16))), min_size=1)
+)
+def test_tiny_notation_is_read_back_as_it_was_written(notes):
+    values = {Fraction(4, 2**k) * dots for k in range(6) for dots in (1, Fraction(3, 2))} | {Fraction(1, 16)}
+    notes = [(pitch, length) for pitch, length in notes if pitch is not None or length in values] or [(60, Fraction(1))]
+    song = replace(
+        Song.from_tiny("3/4 c4"), events=[Event(() if pitch is None else (pitch,), length) for pitch, length in notes]
+    )
+    assert Song.from_tiny(song.to_tiny()) == song and song.to_tiny().startswith("3/4 ")
+
+
+def test_what_tiny_notation_cannot_write_is_named():
+    for event, words in ((Event((60, 64), 1), "event 1 is a chord"), (Event((60,), Fraction(1, 3)), "lasts 1/3")):
+        with pytest.raises(ValueError, match=words):
+            replace(Song.from_tiny("c4"), events=(event,)).to_tiny()
+    assert replace(Song.from_tiny("c4"), events=(Event((), Fraction(5, 4)),)).to_tiny() == "4/4 r4 r16"
