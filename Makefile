@@ -11,7 +11,7 @@ export PYTHONUTF8 := 1
 SHELL := bash
 QUIET := 2> >(grep -v 'Kernel is running over TCP' >&2)  # ipykernel's warning about its own default
 
-.PHONY: help setup run test lint unit nbval lab notebooks bench clean
+.PHONY: help setup run test lint unit nbval lab studio notebooks bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -59,8 +59,11 @@ nbval: .venv/.ready
 lab: .venv/.ready ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
+studio: .venv/.ready ## open the Composer alone, a page without code, on this machine only
+	$(BIN)/voila notebooks/studio.ipynb --Voila.ip=127.0.0.1
+
 notebooks: .venv/.ready ## execute every notebook in place, as it is committed
-	@for notebook in $(NOTEBOOKS) $(wildcard notebooks/solutions/*.ipynb); do \
+	@for notebook in $(NOTEBOOKS) notebooks/studio.ipynb $(wildcard notebooks/solutions/*.ipynb); do \
 	  echo "Executing $$notebook ..."; $(BIN)/$(EXECUTE) --inplace $$notebook $(QUIET) \
 	  && $(BIN)/$(TIDY) $$notebook || exit 1; done
 

@@ -205,7 +205,7 @@ def _links(title: str, midi: bytes, musicxml: str) -> str:
         "MusicXML": (f"{name}.musicxml", to_link("application/vnd.recordare.musicxml+xml", musicxml.encode())),
     }
     links = [f'<a download="{file}" href="{link}">{kind}</a>' for kind, (file, link) in kinds.items()]
-    links.append(f'<a class="nfs-mp3" download="{name}.mp3" href="#">MP3</a>')
+    links.append(f'<a class="nfs-mp3" download="{name}.mp3">MP3</a>')
     return f'<div class="nfs-more nfs-files">save as: {"".join(links)}</div>\n'
 
 

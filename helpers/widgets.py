@@ -72,8 +72,13 @@ def _display_data(block: str, text: str) -> dict:
 
 def _labelled(kind, description: str, value, **settings):
     """A control with its label, as wide as a phone allows."""
-    layout = widgets.Layout(width="min(100%, 420px)")
+    layout = widgets.Layout(width="min(calc(100% - 4px), 420px)")
     return kind(value=value, description=description, layout=layout, style={"description_width": "92px"}, **settings)
+
+
+def _column(controls) -> widgets.VBox:
+    """Controls one under the other, beside another column where there is room."""
+    return widgets.VBox(list(controls), layout=widgets.Layout(width="min(100%, 380px)"))
 
 
 def _button(description: str, tooltip: str, action: Callable, **settings):
@@ -104,8 +109,9 @@ class _Front(widgets.VBox):
         """Shows the block. In the script, `root` is the block's element and `send(text)` calls `heard` in Python."""
         place = f"{self.name}-{next(_count)}"
         send = (
-            f"const box = document.querySelector('.{self.name} textarea'); let sent = 0;"
-            "const send = text => { if (!box) return; box.value = Date.now() + '.' + sent++ + '\\n' + text;"
+            "let sent = 0; const send = text => {"
+            f"const box = document.querySelector('.{self.name} textarea'); if (!box) return;"
+            "box.value = Date.now() + '.' + sent++ + '\\n' + text;"
             "for (const kind of ['input', 'change']) box.dispatchEvent(new Event(kind, {bubbles: true})); };"
         )
         find = f"const root = document.getElementById('{place}'); if (!root) return;"
@@ -466,7 +472,7 @@ class Composer(_Panel):
         buttons = widgets.Box([self.button, self.again, self.stop, self.progress], layout=wrap)
         settings = (self.model, self.temperature, self.top_k, self.length)
         sound = (self.key, self.tempo, self.instrument, self.seed)
-        columns = widgets.Box([widgets.VBox(settings), widgets.VBox(sound)], layout=wrap)
+        columns = widgets.Box([_column(settings), _column(sound)], layout=wrap)
         self.children = (columns, self.way, self.beginning, buttons, self.message, self.shown)
 
     @property
@@ -689,7 +695,7 @@ class LatentExplorer(_Panel):
             slider.observe(lambda _: self._moving or self._draw(), "value")
         self._go()
         wrap = widgets.Layout(flex_flow="row wrap", display="flex")
-        controls = widgets.VBox([*self.sliders, self.song, self.goal, self.way])
+        controls = _column([*self.sliders, self.song, self.goal, self.way])
         buttons = widgets.Box([self.button, self.home, self.walk], layout=wrap)
         top = widgets.Box([self._front, controls], layout=wrap)
         self.children = (top, buttons, self.message, self.shown)

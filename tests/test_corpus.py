@@ -397,7 +397,7 @@ def test_one_file_of_any_kind_is_read_without_a_cache(own_cache, tmp_path):
         assert len(found.songs) == count and found.songs[0] == song
     (tmp_path / "bad.mid").write_bytes(b"MThd")
     found = corpus.load_file(tmp_path / "bad.mid")
-    assert not found.songs and "bad.mid" in found.rejected[0].id
+    assert not found.songs and "bad.mid" in found.rejected[0].name
     (tmp_path / "a.txt").write_text("c d e")
     with pytest.raises(ValueError, match="a.txt.*use one of"):
         corpus.load_file(tmp_path / "a.txt")

@@ -9,7 +9,6 @@ from helpers.datasets import SongDataset, split_by_family
 from helpers.encoders import NoteEncoder, StringToIntEncoder
 from helpers.exported import from_notebook
 from helpers.metrics import nats_per_note
-from helpers.render import to_audio
 
 NOTES = NoteEncoder()
 

@@ -342,7 +342,7 @@ def explorer_of(n=20, d=6, **more):
     asked = []
 
     def decode(code):
-        asked.append(torch.tensor(code))
+        asked.append(torch.tensor(code, dtype=torch.double))
         return [Song.from_tiny("4/4 c4 d e f"), Song.from_tiny("4/4 C2 D2")]
 
     explorer = LatentExplorer(decode, codes, [f"song {k}" for k in range(n)], program=(73, 70), **more)
@@ -352,7 +352,7 @@ def explorer_of(n=20, d=6, **more):
 def test_choosing_a_song_goes_to_its_very_code():
     explorer, codes, asked = explorer_of()
     explorer.song.value = 7
-    assert torch.allclose(torch.tensor(explorer.code), codes[7], atol=1e-9)
+    assert torch.allclose(torch.tensor(explorer.code, dtype=torch.double), codes[7], atol=1e-9)
     assert explorer.point == pytest.approx(explorer.points[7].tolist(), abs=1e-3)
     explorer.button.click()
     assert (
@@ -365,12 +365,12 @@ def test_sliders_move_along_the_principal_axes_and_nothing_else():
     explorer, codes, _ = explorer_of()
     explorer.song.value = 3
     explorer.sliders[0].value += 1
-    moved = torch.tensor(explorer.code) - codes[3]
+    moved = torch.tensor(explorer.code, dtype=torch.double) - codes[3]
     spread = (codes - codes.mean(0)) @ (moved / moved.norm())
     assert moved.norm() == pytest.approx(spread.std().item(), rel=0.01)  # one spread along the longest axis
     assert spread.std() == pytest.approx(torch.linalg.matrix_norm(codes - codes.mean(0), 2).item() / 19**0.5, rel=1e-6)
     explorer.home.click()
-    assert torch.allclose(torch.tensor(explorer.code), codes[3])
+    assert torch.allclose(torch.tensor(explorer.code, dtype=torch.double), codes[3])
 
 
 def test_a_click_on_a_song_goes_to_its_place_on_the_map():
@@ -386,7 +386,7 @@ def test_a_click_on_a_song_goes_to_its_place_on_the_map():
 def test_walking_from_one_song_to_another():
     explorer, codes, asked = explorer_of()
     explorer.song.value, explorer.goal.value, explorer.way.value = 1, 2, 0.25
-    assert torch.allclose(torch.tensor(explorer.code), 0.75 * codes[1] + 0.25 * codes[2])
+    assert torch.allclose(torch.tensor(explorer.code, dtype=torch.double), 0.75 * codes[1] + 0.25 * codes[2])
     explorer.walk.click()
     assert len(asked) == 5 and torch.allclose(asked[0], codes[1]) and torch.allclose(asked[4], codes[2])
     assert "song 1 → song 2" in explorer.shown.children[0].outputs[0]["data"]["text/plain"]
