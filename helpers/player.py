@@ -43,7 +43,8 @@ _TEMPLATE = """\
   padding: 8px 12px; max-width: 760px; }}
 #{id} .nfs-title {{ font: 600 14px/1.4 sans-serif; }}
 #{id} .nfs-label {{ font-weight: 400; color: #666; }}
-#{id} .nfs-staff svg {{ width: 100%; height: auto; display: block; }}
+#{id} .nfs-staff {{ overflow-x: auto; }}
+#{id} .nfs-staff svg {{ width: 100%; min-width: 520px; height: auto; display: block; }}
 #{id} .nfs-staff g.note {{ cursor: pointer; }}
 #{id} .nfs-staff g.lit, #{id} .nfs-staff g.lit * {{ fill: {lit}; stroke: {lit}; stroke-width: 18px; }}
 #{id} audio {{ width: 100%; height: 36px; margin-top: 4px; }}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -274,6 +275,25 @@ def engrave(
         onset and end in quarter lengths.
     Raises: ValueError for a song without events.
     """
+    with _ENGRAVING:
+        svg, moments = _engraved(musicxml or to_musicxml(song), width, voices_of(song)[0].id)
+    onset, timed = {}, []
+    for moment in moments:
+        for name in moment.get("off", ()):
+            timed.append((onset.pop(name), moment["qstamp"], name))
+        for name in moment.get("on", ()):
+            onset[name] = moment["qstamp"]
+    together: dict[tuple[float, float], list[str]] = {}
+    for start, end, name in sorted(timed):
+        together.setdefault((start, end), []).append(name)
+    return svg, [(start, end, names) for (start, end), names in together.items()]
+
+
+_ENGRAVING = threading.Lock()  # there is one toolkit, and the Composer writes in a thread
+
+
+def _engraved(musicxml: str, width: int, name: str) -> tuple[str, list[dict]]:
+    """SVG text and verovio's time map."""
     import json
 
     toolkit = _verovio()
@@ -297,21 +317,11 @@ def engrave(
             "xmlIdSeed": 1,
         }
     )
-    if not toolkit.loadData(musicxml or to_musicxml(song)):
-        raise ValueError(f"song {voices_of(song)[0].id!r} cannot be engraved.")
+    if not toolkit.loadData(musicxml):
+        raise ValueError(f"song {name!r} cannot be engraved.")
     svg = toolkit.renderToSVG(1)
     moments = toolkit.renderToTimemap({"includeRests": False})
-    moments = json.loads(moments) if isinstance(moments, str) else moments
-    onset, timed = {}, []
-    for moment in moments:
-        for name in moment.get("off", ()):
-            timed.append((onset.pop(name), moment["qstamp"], name))
-        for name in moment.get("on", ()):
-            onset[name] = moment["qstamp"]
-    together: dict[tuple[float, float], list[str]] = {}
-    for start, end, name in sorted(timed):
-        together.setdefault((start, end), []).append(name)
-    return svg, [(start, end, names) for (start, end), names in together.items()]
+    return svg, json.loads(moments) if isinstance(moments, str) else moments
 
 
 @functools.lru_cache(maxsize=1)

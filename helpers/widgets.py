@@ -57,12 +57,16 @@ class _Panel(widgets.VBox):
         super().__init__()
 
     def _say(self, text: str) -> None:
-        """One sentence under the controls, read out by screen readers; never markup."""
-        self.message.value = f'<p role="status" aria-live="polite">{html.escape(text)}</p>' if text else ""
+        self.message.value = _status(text)
 
     def _show(self, player: Player) -> None:
         take = widgets.Output(outputs=(_display_data(player.html, repr(player)),))
         self.shown.children = (take, *self.shown.children)[: self.takes]
+
+
+def _status(text: str) -> str:
+    """One sentence, read out by screen readers; never markup."""
+    return f'<p role="status" aria-live="polite" style="margin: 2px">{html.escape(text)}</p>' if text else ""
 
 
 def _display_data(block: str, text: str) -> dict:
@@ -317,7 +321,7 @@ class MelodyInput(widgets.VBox):
         self._draw()
 
     def _say(self, text: str) -> None:
-        self.message.value = f'<p role="status" aria-live="polite">{html.escape(text)}</p>' if text else ""
+        self.message.value = _status(text)
 
     def _draw(self) -> None:
         rows = []
@@ -379,12 +383,12 @@ class _FileInput(widgets.VBox):
             song = song_in(chosen["name"], chosen["size"], chosen.get("data"))
         except ValueError as mistake:
             kept = f" ({self.song.title} is kept.)" if self.song else ""
-            self.message.value = f'<p role="status">{html.escape(str(mistake) + kept)}</p>'
+            self.message.value = _status(str(mistake) + kept)
             return
         self.song = song
         notes = sum(bool(event.pitches) for event in song.events)
         text = f"{song.title}: {notes} notes, {song.tonic} {song.mode}, {song.meter}"
-        self.message.value = f'<p role="status">{html.escape(text)}</p>'
+        self.message.value = _status(text)
 
 
 def song_in(name: str, size: int, data: str | None) -> Song:
@@ -598,7 +602,7 @@ class Composer(_Panel):
         if way == "nothing":
             return way
         song = self.songs[self.picked.value] if way == "picked" else self.file.song
-        return f"{self.first.value} notes of {song.title or song.id}"
+        return f"{min(self.first.value, len(song.events))} notes of {song.title or song.id}"
 
     def _show_way(self) -> None:
         shown = {

@@ -1,17 +1,11 @@
 """JupyterLab on loopback and a headless Chromium, once for all tests here; skipped where there is no Chromium."""
 
-import json
-import os
-import secrets
+import importlib.util
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
+from lab import Lab, stop
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -21,91 +15,13 @@ def pytest_collection_modifyitems(items):
     missing = None
     if CHROMIUM is None:
         missing = "no Chromium on this machine; on Debian and Ubuntu: apt install chromium"
-    elif not _importable("playwright"):
+    elif importlib.util.find_spec("playwright") is None:
         missing = "no playwright here; it is installed by make setup"
     for item in items:
         if Path(__file__).parent in Path(item.path).parents:
             item.add_marker(pytest.mark.browser)
             if missing:
                 item.add_marker(pytest.mark.skip(reason=missing))
-
-
-def _importable(name):
-    import importlib.util
-
-    return importlib.util.find_spec(name) is not None
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(address, process, seconds=60):
-    begin = time.monotonic()
-    while time.monotonic() - begin < seconds:
-        assert process.poll() is None, "the server has stopped; its output is above"
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(f"no answer from {address} in {seconds} seconds")
-
-
-def stop(process):
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-def quiet_environment(folder):
-    """Environment variables for a server that keeps its settings in `folder`."""
-    places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTERLAB_SETTINGS_DIR": "settings"}
-    places |= {"JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
-    return os.environ | {key: str(folder / name) for key, name in places.items()} | {"PYTHONUTF8": "1"}
-
-
-class Lab:
-    """A running JupyterLab whose root folder is `notebooks`."""
-
-    def __init__(self, folder):
-        self.notebooks, self.settings = folder / "notebooks", folder / "settings"
-        self.notebooks.mkdir()
-        self.set_theme("light")
-        plain = {"fetchNews": "false", "checkForUpdates": False}
-        self._setting("apputils-extension", "notification", plain)
-        self._setting("notebook-extension", "tracker", {"windowingMode": "none"})  # every cell is in the page
-        self.port, self.token = free_port(), secrets.token_hex(16)
-        command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--port={self.port}", "--ip=127.0.0.1"]
-        command += [f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.notebooks}"]
-        command += ["--allow-root", "--ServerApp.port_retries=0"]
-        log = open(folder / "lab.log", "w")  # noqa: SIM115 (the server writes to it as long as it runs)
-        self.process = subprocess.Popen(command, env=quiet_environment(folder), stdout=log, stderr=log)
-        wait_for(f"http://127.0.0.1:{self.port}/api?token={self.token}", self.process)
-
-    def set_theme(self, kind):
-        self._setting("apputils-extension", "themes", {"theme": f"JupyterLab {kind.title()}"})
-
-    def _setting(self, extension, plugin, values):
-        file = self.settings / "@jupyterlab" / extension / f"{plugin}.jupyterlab-settings"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(values))
-
-    def address(self, name):
-        return f"http://127.0.0.1:{self.port}/lab/workspaces/{Path(name).stem}/tree/{name}?token={self.token}"
-
-    def write(self, name, *cells):
-        """A notebook of these code cells, on this environment's kernel."""
-        import nbformat
-
-        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(nb, self.notebooks / name)
-        return name
 
 
 @pytest.fixture(scope="session")
@@ -131,8 +47,6 @@ def page(chromium):
     context = chromium.new_context(viewport={"width": 1200, "height": 900}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(30_000)
-    kernel = page.get_by_role("dialog").get_by_role("button", name="Select Kernel")  # asked now and then at the start
-    page.add_locator_handler(kernel, lambda button: button.click())
     yield page
     context.close()
 

@@ -3,12 +3,15 @@
 import io
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import mido
 import numpy as np
 import pytest
 import soundfile
+from lab import free_port, quiet_environment, stop, wait_for
 from music21 import converter
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -31,7 +34,9 @@ def open_and_run(page, lab, name, minutes=5):
     page.goto(lab.address(name))
     page.locator(".jp-Notebook").first.wait_for()
     page.locator(".jp-NotebookPanel-toolbar").first.wait_for()
-    page.wait_for_function("() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
+    page.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.locator(".jp-StatusBar-TextItem, .jp-StatusBar-Widget", has_text="| Idle").first.wait_for()
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
     page.wait_for_function(ALL_RUN, timeout=minutes * 60_000)
@@ -50,9 +55,10 @@ def player_of(page):
     return page.locator(".widget-output .nfs-player, .widget-vbox .nfs-player").first
 
 
-def noteheads(player):
-    """Notes on the staff that are struck, ties counted once, by their rects in the roll, and by the heads on the staff."""
-    return player.locator(".nfs-roll rect.note").count(), player.locator(".nfs-staff g.note").count()
+def notes_shown(player):
+    """Notes on the staff, where tied ones count once, and bars in the piano roll."""
+    heads, ties = (player.locator(f".nfs-staff g.{kind}").count() for kind in ("notehead", "tie"))
+    return heads - ties, player.locator(".nfs-roll rect.note").count()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +83,7 @@ def test_first_notebook_from_run_all_to_saved_files(page, lab, first_notebook, p
     assert sound["seconds"] > 3 and sound["loudness"] > 0.005 and sound["shown"] > 3
     label = player.locator(".nfs-label").inner_text()
     notes = int(re.search(r"(\d+) note", label)[1])
-    assert noteheads(player)[0] == notes and noteheads(player)[1] >= notes
+    assert notes_shown(player) == (notes, notes)
     assert "seed 5" in player.inner_text() and "in G" in player.inner_text() and "3/4" in label
     colors = player.locator(".nfs-staff g.note[fill]").evaluate_all("all => all.map(n => n.getAttribute('fill'))")
     assert len(set(colors)) > 3  # of surprise
@@ -96,7 +102,7 @@ def test_first_notebook_from_run_all_to_saved_files(page, lab, first_notebook, p
     for kind in ("MIDI", "MusicXML", "MP3"):
         with page.expect_download() as download:
             player.get_by_role("link", name=kind, exact=True).click()
-        saved[kind] = (download.value.suggested_filename, open(download.value.path(), "rb").read())
+        saved[kind] = (download.value.suggested_filename, Path(download.value.path()).read_bytes())
     assert [name.rsplit(".", 1)[-1] for name, _ in saved.values()] == ["mid", "musicxml", "mp3"]
     midi = mido.MidiFile(file=io.BytesIO(saved["MIDI"][1]))
     pitches = [m.note for m in midi if m.type == "note_on" and m.velocity]
@@ -202,3 +208,105 @@ def lab_slow(page):
     page.keyboard.type("wait = 0.5")
     page.keyboard.press("Control+Enter")
     page.wait_for_timeout(500)
+
+
+def test_grid_by_mouse_and_keyboard(page, lab, pictures):
+    open_and_run(
+        page, lab, lab.write("grid.ipynb", "from helpers.widgets import MelodyInput\ngrid = MelodyInput()\ngrid")
+    )
+    grid = page.locator(".nfs-grid")
+    cell = lambda pitch, step: grid.locator(f"button[data-pitch='{pitch}'][data-step='{step}']")
+    text = page.get_by_label("as text")
+    shows = lambda value: wait_value(page, text, value)
+    cell(60, 0).click()
+    shows("4/4 c8")
+    cell(64, 1).hover()  # drag over three columns
+    page.mouse.down()
+    cell(64, 3).hover()
+    page.mouse.up()
+    shows("4/4 c8 e4.")
+    cell(67, 6).focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowRight")
+    shows("4/4 c8 e4. r4 g4")
+    assert cell(67, 7).get_attribute("aria-label") == "G4, step 8, held"
+    cell(60, 0).click()  # erases it
+    shows("4/4 r8 e4. r4 g4")
+    text.fill("4/4 c4 d8 e8 f2")
+    text.press("Tab")
+    page.wait_for_function("() => document.querySelectorAll('.nfs-grid button[aria-pressed=true]').length === 8")
+    page.get_by_role("button", name="Play", exact=True).click()
+    player = page.locator(".nfs-player").first
+    player.wait_for()
+    assert notes_shown(player) == (4, 4) and player.evaluate(SOUND)["loudness"] > 0.005
+    page.locator(".jp-OutputArea-output").last.screenshot(path=pictures / "grid.png")
+    as_wide_as_a_phone(page, page.locator(".jp-OutputArea-output > .widget-vbox").first)
+
+
+def wait_value(page, field, value):
+    page.wait_for_function("([field, value]) => field.value === value", arg=[field.element_handle(), value])
+
+
+MAP = """
+import torch
+from helpers.songs import Song
+from helpers.widgets import LatentExplorer
+torch.manual_seed(0)
+codes = torch.randn(40, 5) * torch.tensor([3.0, 2, 1, 1, 1])
+def decode(code):
+    low, high = 60 + round(code[0]), 60 + round(code[1])
+    return [Song.from_tiny("4/4 c4 d e f").transpose(high - 60), Song.from_tiny("4/4 C2 D2").transpose(low - 60)]
+explorer = LatentExplorer(decode, codes, [f"song {k}" for k in range(40)], ["major", "minor"] * 20)
+explorer
+"""
+
+
+def test_map_by_click_and_sliders(page, lab, pictures):
+    open_and_run(page, lab, lab.write("map.ipynb", MAP))
+    drawing = page.locator("svg[aria-label^='map of the songs']")
+    before = page.locator(".nfs-cross").get_attribute("d")
+    dot = drawing.locator("circle").nth(8)
+    at = [float(dot.get_attribute(name)) for name in ("cx", "cy")]
+    dot.click()
+    page.wait_for_function(
+        "([x, y]) => { const d = document.querySelector('.nfs-cross').getAttribute('d').match(/[\\d.]+/g).map(Number);"
+        "return Math.abs((d[0] + d[2]) / 2 - x) < 2 && Math.abs(d[1] - y) < 2; }",
+        arg=at,
+    )
+    assert page.locator(".nfs-cross").get_attribute("d") != before
+    page.get_by_role("button", name="Listen").click()
+    player = page.locator(".nfs-player").first
+    player.wait_for()
+    assert notes_shown(player) == (6, 6) and player.evaluate(SOUND)["loudness"] > 0.005
+    page.get_by_label("walk to").select_option("3. song 2")
+    page.get_by_role("button", name="Walk").click()
+    page.get_by_text("song 0 → song 2").first.wait_for()
+    assert notes_shown(page.locator(".nfs-player").first) == (30, 30)
+    page.locator(".jp-OutputArea-output").last.screenshot(path=pictures / "map.png")
+    as_wide_as_a_phone(page, page.locator(".jp-OutputArea-output > .widget-vbox").first)
+
+
+def test_studio_is_a_page_without_code(page, tmp_path, pictures):
+    port = free_port()
+    command = [sys.executable, "-m", "voila", str(NOTEBOOKS / "studio.ipynb"), "--no-browser", f"--port={port}"]
+    command += ["--Voila.ip=127.0.0.1"]
+    log = open(tmp_path / "voila.log", "w")  # noqa: SIM115
+    server = subprocess.Popen(command, env=quiet_environment(tmp_path), stdout=log, stderr=log)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/static/", server, any_answer=True)
+        page.goto(f"http://127.0.0.1:{port}/", timeout=90_000)
+        composer = page.locator(".nfs-composer")
+        composer.wait_for(timeout=90_000)
+        assert "import" not in page.inner_text("body")
+        composer.get_by_role("button", name="Compose").click()
+        player = page.locator(".nfs-player").first
+        player.wait_for()
+        assert player.evaluate(SOUND)["seconds"] > 3
+        page.screenshot(path=pictures / "studio-1200.png", full_page=True)
+        page.set_viewport_size({"width": 400, "height": 900})
+        page.wait_for_timeout(500)
+        page.screenshot(path=pictures / "studio-400.png", full_page=True)
+        sizes = page.evaluate("() => [innerWidth, document.documentElement.scrollWidth]")
+        assert sizes[1] <= sizes[0] + 2, sizes
+    finally:
+        stop(server)
