@@ -11,7 +11,7 @@ export PYTHONUTF8 := 1
 SHELL := bash
 QUIET := 2> >(grep -v 'Kernel is running over TCP' >&2)  # ipykernel's warning about its own default
 
-.PHONY: help setup run test lint unit nbval lab studio notebooks bench clean
+.PHONY: help setup run test lint unit nbval lab studio notebooks test-colab test-ranges bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -37,12 +37,7 @@ build/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) | .venv/.ready
 	@mv build/notebooks/.$*.part.ipynb $@
 
 site/index.html: $(EXECUTED) $(wildcard pages/* notebooks/solutions/*.ipynb) README.md | .venv/.ready
-	@rm -rf build/pages && mkdir -p build/pages/notebooks build/pages/pages build/pages/data
-	@cp pages/* build/pages/ && cp pages/*.png build/pages/pages/
-	@cp README.md CONTRIBUTING.md LICENSE build/pages/ && cp data/README.md build/pages/data/
-	@cp $(EXECUTED) build/pages/notebooks/ && cp -r notebooks/solutions build/pages/notebooks/
-	@$(BIN)/sphinx-build -q -b html build/pages build/html
-	@rm -rf site && mv build/html site
+	@$(BIN)/python pages/make_site.py build/notebooks site
 
 test: lint unit nbval ## check style, run the tests of helpers and notebooks, and every notebook itself
 
@@ -64,8 +59,16 @@ studio: .venv/.ready ## open the Composer alone, a page without code, on this ma
 
 notebooks: .venv/.ready ## execute every notebook in place, as it is committed
 	@for notebook in $(NOTEBOOKS) notebooks/studio.ipynb $(wildcard notebooks/solutions/*.ipynb); do \
-	  echo "Executing $$notebook ..."; $(BIN)/$(EXECUTE) --inplace $$notebook $(QUIET) \
-	  && $(BIN)/$(TIDY) $$notebook || exit 1; done
+	  echo "Executing $$notebook ..."; SECONDS=0; $(BIN)/$(EXECUTE) --inplace $$notebook $(QUIET) || exit 1; \
+	  case $$notebook in notebooks/[0-9]*) $(BIN)/python pages/results.py $$(basename $$notebook .ipynb) $$SECONDS;; esac; \
+	  $(BIN)/$(TIDY) $$notebook || exit 1; done
+	@$(BIN)/python pages/results.py  # into README.md
+
+test-colab: .venv/.ready ## run every notebook with Colab's versions, each in an empty folder
+	$(BIN)/python tests/colab/run.py
+
+test-ranges: .venv/.ready ## run the tests with the lowest and with the newest versions of the dependencies
+	$(BIN)/python tests/ranges.py
 
 bench: .venv/.ready ## measure the speed claims, each as a ratio within one run
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

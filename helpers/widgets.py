@@ -456,7 +456,7 @@ class Composer(_Panel):
         ways = [way for way in self.WAYS if way != "picked" or self.songs]
         self.way = _labelled(widgets.Dropdown, "begin with", "typed", options=ways)
         self.start = _labelled(
-            widgets.Text, "melody", "4/4 g8 c'4 d' e'", placeholder="TinyNotation, such as 4/4 c4 d e8 f g2"
+            widgets.Text, "melody", "4/4 c'4 d'8 e' f'4 d'", placeholder="TinyNotation, such as 4/4 c4 d e8 f g2"
         )
         self.drawn, self.file = MelodyInput(), _FileInput()
         named = [(f"{song.id} {song.title}".strip()[:60], k) for k, song in enumerate(self.songs)]

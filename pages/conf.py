@@ -10,6 +10,7 @@ nb_merge_streams = True
 nb_output_stderr = "remove"  # progress bars
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
+html_extra_path = ["extra"]  # the covers of the contents page
 html_theme = "sphinx_book_theme"
 html_title = project
 html_theme_options = {

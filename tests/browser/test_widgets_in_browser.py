@@ -239,7 +239,7 @@ def test_grid_by_mouse_and_keyboard(page, lab, pictures):
     player = page.locator(".nfs-player").first
     player.wait_for()
     assert notes_shown(player) == (4, 4) and player.evaluate(SOUND)["loudness"] > 0.005
-    page.locator(".jp-OutputArea-output").last.screenshot(path=pictures / "grid.png")
+    page.locator(".jp-OutputArea-output > .widget-vbox").first.screenshot(path=pictures / "grid.png")
     as_wide_as_a_phone(page, page.locator(".jp-OutputArea-output > .widget-vbox").first)
 
 
@@ -282,7 +282,7 @@ def test_map_by_click_and_sliders(page, lab, pictures):
     page.get_by_role("button", name="Walk").click()
     page.get_by_text("song 0 → song 2").first.wait_for()
     assert notes_shown(page.locator(".nfs-player").first) == (30, 30)
-    page.locator(".jp-OutputArea-output").last.screenshot(path=pictures / "map.png")
+    page.locator(".jp-OutputArea-output > .widget-vbox").first.screenshot(path=pictures / "map.png")
     as_wide_as_a_phone(page, page.locator(".jp-OutputArea-output > .widget-vbox").first)
 
 

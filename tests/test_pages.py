@@ -1,0 +1,95 @@
+import io
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from helpers.player import Player
+from helpers.songs import Song
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "pages"))
+
+import make_site  # noqa: E402
+import results  # noqa: E402
+
+
+def test_the_results_in_the_readme_are_those_measured():
+    written = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert written == results.readme(), "run: make notebooks, or python pages/results.py"
+    assert results.printed("01-markov", r"(1,754 songs)") and set(results.minutes()) == set(results.BUILT)
+    with pytest.raises(ValueError, match="execute the notebook"):
+        results.printed("01-markov", r"(no such result)")
+
+
+class _Links(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.names = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.names |= {attributes.get("id"), attributes.get("name")}
+        self.links += [attributes[key] for key in ("href", "src") if attributes.get(key)]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages") / "site"
+    make_site.build(ROOT / "notebooks", folder)
+    return folder
+
+
+def test_every_internal_link_of_the_site_leads_somewhere(site):
+    pages = {
+        path: _Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html") if path.parent.name != "_static"
+    }
+    assert len(pages) >= 14
+    broken = []
+    for page, parsed in pages.items():
+        for link in parsed.links:
+            address = urlparse(link)
+            if address.scheme or address.netloc:
+                continue
+            target = (page.parent / unquote(address.path)).resolve() if address.path else page
+            anchor = unquote(address.fragment)
+            if not target.exists() or (anchor and target in pages and anchor not in pages[target].names):
+                broken.append(f"{page.relative_to(site)}: {link}")
+    assert not broken, "\n".join(broken)
+
+
+def test_the_site_loads_nothing_from_elsewhere(site):
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|audio|link|iframe)\b[^>]*\b(?:src|href)=\"(https?://[^\"]+)\"", text)
+        assert [address for address in loaded if "colab-badge" not in address and "/en/" not in address] == []
+
+
+def test_the_contents_page_has_a_picture_a_sound_and_a_score_for_each_notebook(site):
+    page = (site / "index.html").read_text(encoding="utf-8")
+    for name, score in results.scores().items():
+        assert f"notebooks/{name}.html" in page and score in page
+        assert Image.open(site / "covers" / f"{name}.png").size[0] > 300
+        samples, rate = soundfile.read(io.BytesIO((site / "covers" / f"{name}.mp3").read_bytes()))
+        assert 5 < len(samples) / rate < 10.5 and np.sqrt((samples**2).mean()) > 0.005
+    assert page.count("solved: ") == len(make_site.SOLVED)
+
+
+def test_where_styles_scripts_sound_and_svg_are_stripped_two_pictures_remain():
+    block = Player(Song.from_tiny("4/4 c4 d e f", title="Stripped")).html
+    for tag in ("style", "script", "svg", "audio"):
+        block = re.sub(rf"<{tag}\b.*?</{tag}>", "", block, flags=re.DOTALL)
+    pictures = re.findall(r'<img class="nfs-still" alt="([^"]+)"[^>]*base64,([^"]+)"', block)
+    assert [alt for alt, _ in pictures] == ["staff notation of Stripped", "piano roll of Stripped"]
+    import base64
+
+    for _, data in pictures:
+        picture = np.array(Image.open(io.BytesIO(base64.b64decode(data))))
+        assert picture.min() < 150 < picture.max() and (picture < 150).mean() > 0.002
