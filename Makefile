@@ -11,7 +11,7 @@ export PYTHONUTF8 := 1
 SHELL := bash
 QUIET := 2> >(grep -v 'Kernel is running over TCP' >&2)  # ipykernel's warning about its own default
 
-.PHONY: help setup run test lint unit nbval lab studio notebooks test-colab test-ranges bench clean
+.PHONY: help setup run test lint unit browser nbval lab studio notebooks test-colab test-ranges bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,14 +39,17 @@ build/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) | .venv/.ready
 site/index.html: $(EXECUTED) $(wildcard pages/* notebooks/solutions/*.ipynb) README.md | .venv/.ready
 	@$(BIN)/python pages/make_site.py build/notebooks site
 
-test: lint unit nbval ## check style, run the tests of helpers and notebooks, and every notebook itself
+test: lint unit browser nbval ## check style, run the tests of helpers and notebooks, and every notebook itself
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 unit: .venv/.ready
-	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q tests --ignore tests/browser
+
+browser: .venv/.ready ## drive the controls in JupyterLab and Voilà with headless Chromium (skipped where there is none)
+	$(BIN)/python -m pytest -q -rs tests/browser
 
 nbval: .venv/.ready
 	$(BIN)/python -m pytest -q $(NBVAL) notebooks

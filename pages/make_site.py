@@ -76,7 +76,8 @@ def build(notebooks: Path, site: Path) -> None:
         shutil.copytree(ROOT / "pages", source)
         for folder in ("notebooks", "pages", "data", "extra/covers"):
             (source / folder).mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "pages" / "player.png", source / "pages")
+        for picture in (ROOT / "pages").glob("*.png"):
+            shutil.copy(picture, source / "pages")
         for name in ("README.md", "CONTRIBUTING.md", "LICENSE", "data/README.md"):
             shutil.copy(ROOT / name, source / name)
         for name in BUILT:
