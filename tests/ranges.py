@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.version import Version
+from packaging.version import VERSION_PATTERN, Version
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -25,7 +25,8 @@ def lowest(requirement: Requirement) -> str:
     """The lowest published release inside a requirement's range, as a pin."""
     words = [sys.executable, "-m", "pip", "index", "versions", requirement.name]
     listed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    versions = map(Version, re.search(r"Available versions: (.*)", listed)[1].split(", "))
+    texts = re.search(r"Available versions: (.*)", listed)[1].split(", ")
+    versions = [Version(text) for text in texts if re.fullmatch(VERSION_PATTERN, text, re.VERBOSE | re.IGNORECASE)]
     return f"{requirement.name}=={min(v for v in versions if v in requirement.specifier)}"
 
 
