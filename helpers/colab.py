@@ -46,7 +46,10 @@ def install(folder: Path = FOLDER) -> str:
 def _installed() -> dict[str, str]:
     found = metadata.distributions()
     names = ((one.metadata["Name"] or "", one.version) for one in found)
-    return {name.lower().replace("_", "-"): version for name, version in names if name}
+    first: dict[str, str] = {}  # Colab has two folders of packages; the first one counts
+    for name, version in names:
+        first.setdefault(name.lower().replace("_", "-"), version)
+    return first
 
 
 if __name__ == "__main__":

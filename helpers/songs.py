@@ -200,7 +200,7 @@ class Song:
         for number, event in enumerate(self.events, 1):
             if len(event.pitches) > 1:
                 raise ValueError(f"event {number} is a chord; TinyNotation writes one note at a time.")
-            values = _note_values(event.duration)
+            values = note_values(event.duration)
             if not values:
                 raise ValueError(
                     f"event {number} lasts {event.duration} quarter notes, which TinyNotation cannot write."
@@ -216,7 +216,7 @@ def _tiny_name(pitch: int) -> str:
     return (letter.lower() + "'" * octave if octave >= 0 else letter * -octave) + sharp
 
 
-def _note_values(duration: Fraction) -> list[str]:
+def note_values(duration: Fraction) -> list[str]:
     """Note values that add up to a duration in quarter lengths, long to short: 5/2 -> ["2", "8"]; [] if none do."""
     values = []
     for value in (1, 2, 4, 8, 16, 32, 64):

@@ -11,6 +11,7 @@ import base64
 import html
 import itertools
 import json
+import re
 import tempfile
 import threading
 import time
@@ -24,7 +25,7 @@ import ipywidgets as widgets
 from helpers.encoders import HOLD_SYMBOL, REST_SYMBOL, GridEncoder
 from helpers.player import Player
 from helpers.render import pitch_name
-from helpers.songs import Song
+from helpers.songs import Song, note_values
 from helpers.writers import Stopped, Writer, Written
 
 KEYS = ("C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
@@ -118,7 +119,10 @@ class _Front(widgets.VBox):
             "box.value = Date.now() + '.' + sent++ + '\\n' + text;"
             "for (const kind of ['input', 'change']) box.dispatchEvent(new Event(kind, {bubbles: true})); };"
         )
-        find = f"const root = document.getElementById('{place}'); if (!root) return;"
+        find = (  # the view that has no script yet: the same widget may be shown twice
+            f"const root = [...document.querySelectorAll('#{place}')].find(e => !e.dataset.ready);"
+            "if (!root) return; root.dataset.ready = 1;"
+        )
         code = f"(function () {{ {find} {send} {script} }})();"
         block = f'<div id="{place}">{body}<script>{code}</script></div>'
         self._output.outputs = (_display_data(block, text),)
@@ -132,7 +136,7 @@ class _Front(widgets.VBox):
 
 _GRID_STYLE = """
 <style>
-.nfs-grid { display: inline-block; max-width: 100%; overflow-x: auto; touch-action: none; line-height: 0; }
+.nfs-grid { display: inline-block; max-width: 100%; overflow-x: auto; line-height: 0; }
 .nfs-grid [role=row] { display: flex; }
 .nfs-grid [role=rowheader] { width: 30px; font: 9px/13px sans-serif; color: var(--jp-ui-font-color1, #333); }
 .nfs-grid button { width: 20px; height: 13px; padding: 0; margin: 0; border: 1px solid var(--jp-border-color2, #bbb);
@@ -157,7 +161,7 @@ function draw() {
     const held = on && columns[step] === '_';
     const more = on && step + 1 < columns.length && columns[step + 1] === '_';
     cell.className = [cell.dataset.beat ? 'beat' : '', held ? 'held' : on ? 'on' : '', more ? 'more' : ''].join(' ');
-    cell.setAttribute('aria-pressed', on);
+    cell.setAttribute('aria-selected', on);
     const what = held ? ', held' : on ? ', note' : ', empty';
     cell.setAttribute('aria-label', names[pitch - low] + ', step ' + (step + 1) + what);
   }
@@ -172,17 +176,23 @@ function erase(step) {
 }
 function tell() { draw(); send(columns.join(' ')); }
 let drawing = null;
+function restore() { drawing.before.forEach((c, k) => { columns[k] = c; }); }
+function finish() { if (drawing) { drawing = null; tell(); } }
 for (const cell of cells) {
   cell.tabIndex = -1;
   cell.addEventListener('pointerdown', event => {
+    if (event.button) return;
     event.preventDefault(); cell.focus(); cell.releasePointerCapture(event.pointerId);
     const pitch = +cell.dataset.pitch, step = +cell.dataset.step;
-    if (pitchOf(step) == pitch) { erase(step); tell(); return; }
-    put(pitch, step); drawing = {pitch, from: step}; draw();
+    drawing = {from: step, before: [...columns], erased: pitchOf(step) == pitch};
+    if (drawing.erased) erase(step); else put(pitch, step);
+    draw();
   });
-  cell.addEventListener('pointerenter', () => {
-    const step = +cell.dataset.step;
-    if (!drawing || step <= drawing.from) return;
+  cell.addEventListener('pointerenter', event => {
+    if (!drawing || drawing.erased) return;
+    if (!event.buttons) { finish(); return; }  // let go outside
+    const step = +cell.dataset.step, pitch = columns[drawing.from];
+    restore(); put(pitch, drawing.from);
     for (let k = drawing.from + 1; k <= step; k++) { free(k); columns[k] = '_'; }
     draw();
   });
@@ -198,12 +208,13 @@ for (const cell of cells) {
       const next = at(pitch + move[0], step + move[1]);
       if (!next) return;
       const hold = event.shiftKey && event.key === 'ArrowRight' && pitchOf(step) == pitch;
-      if (hold) { free(step + 1); columns[step + 1] = '_'; tell(); }
+      if (hold && columns[step + 1] !== '_') { free(step + 1); columns[step + 1] = '_'; tell(); }
       cells.forEach(c => { c.tabIndex = -1; }); next.tabIndex = 0; next.focus();
     }
   });
 }
-document.addEventListener('pointerup', () => { if (drawing) { drawing = null; tell(); } });
+document.addEventListener('pointerup', finish);
+document.addEventListener('pointercancel', () => { if (drawing) { restore(); drawing = null; draw(); } });  // a scroll
 if (cells.length) cells[0].tabIndex = 0;
 draw();
 """
@@ -227,11 +238,15 @@ class MelodyInput(widgets.VBox):
         steps = bars * 4 / self.step
         if bars < 1 or self.step <= 0 or steps.denominator != 1:
             raise ValueError(f"{bars} bars in steps of {step} quarter notes make no whole number of columns.")
+        if not note_values(self.step):
+            raise ValueError(
+                f"a step of {step} quarter notes is no note value; use 1/2 for eighths, 1/4 for sixteenths."
+            )
         if not 0 <= low < high <= 127:
             raise ValueError(f"a grid from pitch {low} to {high} has no rows; give a low and a higher MIDI number.")
         self.low, self.high, self._steps = low, high, int(steps)
         self._encoder = GridEncoder(self.step)
-        self._columns = self._empty()
+        self._columns, self._like, self.readable = self._empty(), None, True
         self._front = _Front(self._clicked)
         self.text = _labelled(widgets.Text, "as text", "", placeholder="click above, or type TinyNotation")
         self.text.continuous_update = False
@@ -250,12 +265,13 @@ class MelodyInput(widgets.VBox):
             return None
         silent = [self._pitch(k) == REST_SYMBOL for k in range(last + 1)]
         goes_on = [k > 0 and silent[k] and silent[k - 1] for k in range(last + 1)]  # one rest, not many
-        return self._encoder.decode(HOLD_SYMBOL if more else c for c, more in zip(self._columns, goes_on, strict=False))
+        tokens = [HOLD_SYMBOL if more else c for c, more in zip(self._columns, goes_on, strict=False)]
+        return self._encoder.decode(tokens, self._like)  # in the meter that was typed
 
     @song.setter
     def song(self, song: Song | None) -> None:
         """Raises: ValueError naming the note that does not fit into the grid."""
-        self._columns = self._columns_of(song)
+        self._columns, self._like, self.readable = self._columns_of(song), song, True
         self._write_text()
         self._draw()
 
@@ -298,7 +314,7 @@ class MelodyInput(widgets.VBox):
         columns = text.split()
         allowed = {REST_SYMBOL, HOLD_SYMBOL, *map(str, range(self.low, self.high + 1))}
         if len(columns) == self._steps and set(columns) <= allowed and columns[0] != HOLD_SYMBOL:
-            self._columns = columns
+            self._columns, self.readable = columns, True
             self._say("")
             self._write_text()
 
@@ -313,8 +329,10 @@ class MelodyInput(widgets.VBox):
         if getattr(self, "_writing", False):
             return
         try:
-            self._columns = self._columns_of(Song.from_tiny(text) if text.strip() else None)
+            song = Song.from_tiny(text) if text.strip() else None
+            self._columns, self._like, self.readable = self._columns_of(song), song, True
         except ValueError as mistake:
+            self.readable = False
             self._say(str(mistake))
             return
         self._say("")
@@ -324,11 +342,11 @@ class MelodyInput(widgets.VBox):
         self.message.value = _status(text)
 
     def _draw(self) -> None:
-        rows = []
+        rows, bar = [], self._like.measure_length if self._like else 4
         for pitch in range(self.high, self.low - 1, -1):
             cells = "".join(
                 f'<button type="button" role="gridcell" data-pitch="{pitch}" data-step="{k}"'
-                f"{' data-beat=1' if k * self.step % 4 == 0 else ''}></button>"
+                f"{' data-beat=1' if k * self.step % bar == 0 else ''}></button>"
                 for k in range(self._steps)
             )
             black = " class=black" if pitch % 12 in (1, 3, 6, 8, 10) else ""
@@ -339,7 +357,8 @@ class MelodyInput(widgets.VBox):
             f"melody: rows are pitches, columns are steps of {self.step} quarter notes; "
             "arrows move, space sets a note, shift and right holds it"
         )
-        body = f'{_GRID_STYLE}<div class="nfs-grid" role="grid" aria-label="{label}">{"".join(rows)}</div>'
+        calm = 'data-lm-suppress-shortcuts="true"'  # or JupyterLab takes the arrow keys
+        body = f'{_GRID_STYLE}<div class="nfs-grid" role="grid" {calm} aria-label="{label}">{"".join(rows)}</div>'
         script = _GRID_SCRIPT.replace("STATE", json.dumps(self._columns)).replace("NAMES", names)
         self._front.show(body, script.replace("LOW", str(self.low)), f"a grid of {self._steps} steps")
 
@@ -392,7 +411,7 @@ class _FileInput(widgets.VBox):
 
 
 def song_in(name: str, size: int, data: str | None) -> Song:
-    """The first song of an uploaded file.
+    """The first song of an uploaded file, of chords and several voices the highest notes.
 
     Args: data: the file in base64; None if the browser did not send it.
     Raises: ValueError in one sentence for a file that is too large, empty, of another kind, or broken.
@@ -413,13 +432,13 @@ def song_in(name: str, size: int, data: str | None) -> Song:
     if suffix not in SUFFIXES:
         raise ValueError(f"{name!r} is no music file that can be read; use one of {', '.join(SUFFIXES)}.")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"upload{suffix}"
+        path = Path(folder) / (re.sub(r"[^\w -]+", "_", Path(name).stem)[:80] + suffix)
         path.write_bytes(base64.b64decode(data))
         corpus = load_file(path, "all")
     if not corpus.songs:
         reason = corpus.rejected[0].reason if corpus.rejected else "there is no music in it"
         raise ValueError(f"{name!r} cannot be used: {reason}".rstrip(".") + ".")
-    return replace(corpus.songs[0], title=corpus.songs[0].title or name, id=name)
+    return replace(corpus.songs[0].skyline(), title=corpus.songs[0].title or name, id=name)
 
 
 # ---- the composer ----
@@ -493,6 +512,8 @@ class Composer(_Panel):
         if way == "typed":
             return Song.from_tiny(self.start.value) if self.start.value.strip() else None
         if way == "drawn":
+            if not self.drawn.readable:
+                raise ValueError("the text under the grid cannot be read; mend it, or clear it.")
             if self.drawn.song is None:
                 raise ValueError("the grid is empty; click a melody into it, or begin with nothing.")
             return self.drawn.song
@@ -504,29 +525,28 @@ class Composer(_Panel):
         song = song.in_c()
         return replace(song, events=song.events[: self.first.value])
 
-    def compose(self) -> None:
+    def compose(self, chosen: dict | None = None) -> None:
         """Writes one take with the settings as they stand, and shows it above the earlier ones.
 
         A mistake is explained under the buttons, and everything stays as it was.
         """
-        name, tempo, instrument = self.model.value, self.tempo.value, self.instrument.value
-        settings = (self.temperature.value, self.length.value, self.seed.value, self.top_k.value)
-        key = self.key.value
         self._say("Composing …")
+        name = self.model.value
         try:
-            start = self.beginning_of_song()
-            self.progress.max, self.progress.value = self.length.value * self.models[name].per_note, 0
-            written = self.models[name].write(start, *settings, on_step=self._step)
+            chosen = chosen or self._chosen()
+            name, settings = chosen["name"], chosen["settings"]
+            self.progress.max, self.progress.value = settings[1] * self.models[name].per_note, 0
+            written = self.models[name].write(chosen["start"], *settings, on_step=self._step)
             self._say("Engraving …")
-            song = written.song.transpose(key - 12 * (key > 6))
+            song = written.song.transpose(chosen["key"] - 12 * (chosen["key"] > 6))
             player = Player(
                 song,
                 title=f"{name}, seed {settings[2]}",
-                tempo=tempo,
-                program=instrument,
+                tempo=chosen["tempo"],
+                program=chosen["instrument"],
                 surprise=written.surprise,
                 given=written.given,
-                note=self._settings_text(name, settings, key, tempo, instrument),
+                note=self._settings_text(chosen, song),
                 downloads=True,
             )
         except Stopped:
@@ -545,15 +565,32 @@ class Composer(_Panel):
         self._show(player)
         self._say("")
 
+    def _chosen(self) -> dict:
+        """All settings as they stand; what is turned while a song is being written is for the next one."""
+        return {
+            "name": self.model.value,
+            "settings": (self.temperature.value, self.length.value, self.seed.value, self.top_k.value),
+            "key": self.key.value,
+            "tempo": self.tempo.value,
+            "instrument": self.instrument.value,
+            "start": self.beginning_of_song(),
+            "begun": self._begun_with(),
+        }
+
     def start_writing(self, again: bool = False) -> None:
         """Composes in a thread; the buttons come back when it is done. again: with the next seed."""
         if self._thread is not None and self._thread.is_alive():
             return
         if again:
             self.seed.value += 1
+        try:
+            chosen = self._chosen()
+        except ValueError as mistake:
+            self._say(str(mistake))
+            return
         self._stopping.clear()
         self._busy(True)
-        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread = threading.Thread(target=self._write, args=(chosen,), daemon=True)
         self._thread.start()
 
     def stop_writing(self) -> None:
@@ -565,9 +602,9 @@ class Composer(_Panel):
         if self._thread is not None:
             self._thread.join(seconds)
 
-    def _write(self) -> None:
+    def _write(self, chosen: dict) -> None:
         try:
-            self.compose()
+            self.compose(chosen)
         finally:
             self._busy(False)
 
@@ -585,12 +622,13 @@ class Composer(_Panel):
         if now - getattr(self, "_told", 0) > 0.1:  # ten signs of life a second are enough
             self._told, self.progress.value = now, tokens
 
-    def _settings_text(self, name, settings, key, tempo, instrument) -> str:
-        temperature, longest, seed, top_k = settings
-        played_on = next(label for label, program in INSTRUMENTS.items() if program == instrument)
+    def _settings_text(self, chosen: dict, song: Song) -> str:
+        temperature, longest, seed, top_k = chosen["settings"]
+        played_on = next(label for label, program in INSTRUMENTS.items() if program == chosen["instrument"])
         return (
-            f"{name}: temperature {temperature:g}, top-k {top_k or 'all'}, longest {longest}, seed {seed}, "
-            f"begun with {self._begun_with()}; in {KEYS[key]}, {tempo} quarters a minute, {played_on}"
+            f"{chosen['name']}: temperature {temperature:g}, top-k {top_k or 'all'}, longest {longest}, seed {seed}, "
+            f"begun with {chosen['begun']}; in {song.tonic} {song.mode}, {chosen['tempo']} quarters a minute, "
+            f"{played_on}"
         )
 
     def _begun_with(self) -> str:
@@ -598,7 +636,7 @@ class Composer(_Panel):
         if way == "typed":
             return f"“{self.start.value.strip()}”" if self.start.value.strip() else "nothing"
         if way == "drawn":
-            return f"“{self.drawn.text.value}”"
+            return f"“{self.drawn.song.to_tiny()}”"
         if way == "nothing":
             return way
         song = self.songs[self.picked.value] if way == "picked" else self.file.song
@@ -665,6 +703,10 @@ class LatentExplorer(_Panel):
         codes = torch.as_tensor(codes).detach().cpu().double()
         if axes < 2 or len(codes) < 2:
             raise ValueError(f"{axes} axes and {len(codes)} songs; a map needs at least two of both.")
+        if axes > min(codes.shape):
+            raise ValueError(
+                f"{len(codes)} codes of {codes.shape[1]} numbers cannot have {axes} principal axes; ask for fewer."
+            )
         if len(titles) != len(codes) or (groups is not None and len(groups) != len(codes)):
             raise ValueError(f"{len(titles)} titles for {len(codes)} codes; give one for each, and so for groups.")
         super().__init__(takes)
@@ -743,6 +785,9 @@ class LatentExplorer(_Panel):
             player = Player(make(), title=title, tempo=self.tempo, program=self.program, note=note, downloads=True)
         except ValueError as mistake:
             self._say(str(mistake))
+            return
+        except Exception as error:
+            self._say(f"the decoder failed ({type(error).__name__}: {error}); the earlier takes are kept.")
             return
         finally:
             for button in buttons:

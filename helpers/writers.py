@@ -76,7 +76,7 @@ class Writer:
         longest = max_length * self.per_note
         if len(typed) >= longest:
             raise ValueError(
-                f"the beginning alone has {len(start.events)} notes, and the longest song asked for {max_length}; "
+                f"the beginning alone takes {len(typed)} tokens, and a song of {max_length} notes may have {longest}; "
                 "ask for a longer one, or shorten the beginning."
             )
         model, heard = self.next_p(frame), []
@@ -115,7 +115,7 @@ class Writer:
                         raise ValueError(f"{text} time; keep one of them.") from None
                     text = f"note {number} of the beginning, {names} for {event.duration} quarter notes, is none that"
                     raise ValueError(
-                        f"{text} this model knows; move it or change its length (it was trained on songs in C)."
+                        f"{text} this model knows; choose other notes or another beginning (it learned songs in C)."
                     ) from None
             raise whole
 

@@ -84,6 +84,8 @@ def readme() -> str:
 
     address = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
     text = (ROOT / "README.md").read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"README.md must hold the lines {BEGIN!r} and {END!r}, between which the results stand.")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{table(address)}\n\n{END}{after}"

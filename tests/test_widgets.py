@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections import Counter
+from fractions import Fraction
 
 import mido
 import pytest
@@ -148,7 +149,7 @@ def test_a_take_shows_surprise_settings_and_files_and_the_last_ones_stay():
         composer.compose()
     assert len(composer.shown.children) == len(composer.written) == 3
     block = shown(composer)
-    for words in ("temperature 0.5", "top-k 3", "seed 9", "longest 48", "in C", "120 quarters a minute", "piano"):
+    for words in ("temperature 0.5", "top-k 3", "seed 9", "longest 48", "in C major", "120 quarters a minute", "piano"):
         assert words in block
     assert "surprise of the model" in block and "begun with “4/4 c4 c”" in block
     for kind in ("mid", "musicxml", "mp3"):
@@ -312,7 +313,7 @@ def test_the_grid_explains_what_does_not_fit_and_keeps_what_is_there():
     ):
         grid.text.value = text
         assert words in grid.message.value.replace("&#x27;", "'")
-        assert grid.song == Song.from_tiny("4/4 c4 d4")
+        assert grid.song == Song.from_tiny("4/4 c4 d4") and not grid.readable
     for nonsense in ("60 61", "99 r r r r r r r", "_ r r r r r r r", "<b> r r r r r r r"):
         grid._clicked(nonsense)
         assert grid.song == Song.from_tiny("4/4 c4 d4")
@@ -415,3 +416,49 @@ def test_a_decoder_that_refuses_is_heard_and_takes_stay():
 def test_a_map_that_cannot_be_drawn_is_refused(more):
     with pytest.raises(ValueError, match="at least two|give one for each"):
         explorer_of(**more)
+
+
+def test_settings_turned_while_a_song_is_written_are_for_the_next_one():
+    composer = Composer({"slow": slow(0.01)}, songs=[SCALE])
+    composer.start.value = "4/4 c4 d4"
+    composer.button.click()
+    composer.way.value, composer.tempo.value, composer.seed.value = "a file", 60, 77
+    composer.wait()
+    assert "begun with “4/4 c4 d4”" in shown(composer) and "seed 1," in shown(composer)
+    assert "120 quarters" in shown(composer)
+
+
+def test_a_grid_with_unreadable_text_is_not_composed_from():
+    composer = composer_with(way="drawn")
+    composer.drawn.text.value = "3/4 c4 d e"
+    assert composer.beginning_of_song().meter == "3/4" == composer.drawn.song.meter
+    composer.drawn.text.value = "c4 d hello"
+    composer.button.click()
+    composer.wait()
+    assert "cannot be read" in composer.message.value and not composer.shown.children
+    with pytest.raises(ValueError, match="no note value"):
+        MelodyInput(bars=1, step=Fraction(1, 3))
+
+
+def test_of_an_uploaded_piece_the_highest_notes_and_its_name_are_kept():
+    from dataclasses import replace
+
+    from helpers.songs import Event
+
+    duet = to_midi([SCALE, replace(SCALE.transpose(-12), events=(Event((48,), 8),))])
+    song = song_in("My duet.mid", len(duet), base64.b64encode(duet).decode())
+    assert song.title == "My duet" and all(len(event.pitches) == 1 for event in song.events)
+    assert song.events[0].pitches == (60,)
+
+
+def test_a_decoder_that_breaks_is_named():
+    explorer, _, _ = explorer_of()
+
+    def broken(code):
+        raise RuntimeError("no <memory>")
+
+    explorer.decode = broken
+    explorer.listen()
+    assert "the decoder failed (RuntimeError: no &lt;memory&gt;)" in explorer.message.value
+    with pytest.raises(ValueError, match="ask for fewer"):
+        explorer_of(n=2, axes=3)

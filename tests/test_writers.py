@@ -75,7 +75,7 @@ def test_top_k_keeps_the_k_likeliest_and_their_proportions():
     [
         ("4/4 c4 b4", "note 2 of the beginning, B4 for 1 quarter notes"),
         ("4/4 c2", "note 1 of the beginning, C4 for 2"),
-        ("4/4 " + "c4 " * 12, "12 notes, and the longest song asked for 12"),
+        ("4/4 " + "c4 " * 12, "takes 12 tokens, and a song of 12 notes may have 12"),
     ],
 )
 def test_a_beginning_that_cannot_be_is_explained(start, words):

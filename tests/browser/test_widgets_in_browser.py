@@ -84,7 +84,7 @@ def test_first_notebook_from_run_all_to_saved_files(page, lab, first_notebook, p
     label = player.locator(".nfs-label").inner_text()
     notes = int(re.search(r"(\d+) note", label)[1])
     assert notes_shown(player) == (notes, notes)
-    assert "seed 5" in player.inner_text() and "in G" in player.inner_text() and "3/4" in label
+    assert "seed 5" in player.inner_text() and "in G major" in player.inner_text() and "3/4" in label
     colors = player.locator(".nfs-staff g.note[fill]").evaluate_all("all => all.map(n => n.getAttribute('fill'))")
     assert len(set(colors)) > 3  # of surprise
 
@@ -229,12 +229,18 @@ def test_grid_by_mouse_and_keyboard(page, lab, pictures):
     page.keyboard.press("Space")
     page.keyboard.press("Shift+ArrowRight")
     shows("4/4 c8 e4. r4 g4")
+    page.keyboard.press("ArrowUp")  # moves in the grid, not in the notebook
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "A♭4, step 7, empty"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+ArrowRight")  # held already: stays
+    shows("4/4 c8 e4. r4 g4")
     assert cell(67, 7).get_attribute("aria-label") == "G4, step 8, held"
     cell(60, 0).click()  # erases it
     shows("4/4 r8 e4. r4 g4")
     text.fill("4/4 c4 d8 e8 f2")
     text.press("Tab")
-    page.wait_for_function("() => document.querySelectorAll('.nfs-grid button[aria-pressed=true]').length === 8")
+    page.wait_for_function("() => document.querySelectorAll('.nfs-grid button[aria-selected=true]').length === 8")
     page.get_by_role("button", name="Play", exact=True).click()
     player = page.locator(".nfs-player").first
     player.wait_for()
