@@ -1,5 +1,10 @@
 """pytest settings for the whole tree; it stands here because notebooks lie outside tests/."""
 
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
 
 def pytest_collectstart(collector):
     """nbval compares printed text only: figures, players and progress bars differ between machines."""
@@ -13,3 +18,16 @@ def pytest_collectstart(collector):
             "application/javascript",
             "application/vnd.jupyter.widget-view+json",
         )
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long goes first, so that all workers end at about the same time."""
+    took = json.loads((ROOT / "pages" / "minutes.json").read_text(encoding="utf-8"))
+
+    def minutes(item):
+        path = Path(item.path)
+        if path.suffix == ".ipynb" and path.parent.name == "notebooks":
+            return took.get(path.stem, 0)
+        return 1.5 if path.parent.name == "browser" else 0
+
+    items.sort(key=minutes, reverse=True)  # stable: files stay together and in order

@@ -19,6 +19,7 @@ import sys
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
 from helpers.files import write_atomically
 from helpers.songs import Event, Song, events_of_stream, pitch_class
@@ -437,14 +438,16 @@ def _mode_from_thirds(events, tonic: str) -> str:
 
 def _parse_abc(tune: str, version=(2, 1, 0)):
     """A music21 score of one tune; from ABC 2 on, an accidental holds until the barline."""
-    from music21 import abcFormat
+    from music21 import abcFormat, stream
 
     if not re.search(r"(?m)^[LM]:", tune):
         tune = re.sub(r"(?m)^(?=K:)", "L:1/8\n", tune, count=1)  # the standard's default, which music21 does not know
     tune = re.sub(r"\[([KLMV]):([^\]\n]*)\]", r"\n\1:\2\n", tune)  # inline fields, which it does not know either
     if "&" in (body := tune[re.search(r"(?m)^K:.*$", tune).end() :]) or re.search(r"\+[a-z]+\+", body):
         raise _Unusable("it uses ABC signs that cannot be read here (& or +...+)")
-    return abcFormat.translate.abcToStreamScore(abcFormat.ABCFile(abcVersion=version).readstr(tune))
+    handler = abcFormat.ABCFile(abcVersion=version).readstr(tune)
+    with mock.patch.object(stream.Stream, "makeBeams", lambda *_, **__: None):  # half the time, for nothing seen here
+        return abcFormat.translate.abcToStreamScore(handler)
 
 
 def _tunes(text: str):
@@ -544,13 +547,49 @@ def _cached(name: str, jobs, label: str, unique_ids: bool = False, stamp: str = 
     """The corpus from its cache, or read by `jobs` on all cores and then cached in place of any older one."""
     version = importlib.metadata.version("music21")
     path = cache_folder() / f"{name}-music21_{version}-{_loader_version()}{stamp}.json"
+    corpus = _from_cache(path)
+    if corpus is None:
+        with _alone(path.with_name(f".{name}.lock")):
+            corpus = _from_cache(path, quiet=True)  # of another process, that has just read the same songs
+            if corpus is None:
+                corpus = _read(path, name, jobs, label, unique_ids)
+    return corpus
+
+
+def _from_cache(path: Path, quiet: bool = False) -> Corpus | None:
+    """The corpus in `path`; None, with a reason unless `quiet`, if there is none that can be used."""
+    problem = ""
     try:
         return _unpack(path.read_text(encoding="utf-8"))
     except OSError as error:
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            print(f"The cache {path} cannot be read ({error.strerror}); reading the songs again.", file=sys.stderr)
+            problem = f"cannot be read ({error.strerror})"
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        print(f"The cache {path} was damaged; reading the songs again.", file=sys.stderr)
+        problem = "was damaged"
+    if problem and not quiet:
+        print(f"The cache {path} {problem}; reading the songs again.", file=sys.stderr)
+    return None
+
+
+@contextlib.contextmanager
+def _alone(path: Path):
+    """One process reads a collection; others that want it wait, and then find its cache."""
+    import filelock
+
+    lock = filelock.FileLock(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            lock.acquire(blocking=False)
+            stack.callback(lock.release)
+        except filelock.Timeout:
+            print("Waiting for another process that is reading the same songs.", file=sys.stderr)
+            stack.enter_context(lock)
+        except (OSError, NotImplementedError):  # a folder that cannot be written, or a disk without locks
+            pass
+        yield
+
+
+def _read(path: Path, name: str, jobs, label: str, unique_ids: bool) -> Corpus:
     results = _in_parallel(jobs(), label)
     songs = [song for song in results if isinstance(song, Song)]
     if unique_ids:

@@ -1,20 +1,21 @@
-"""The site, made of executed notebooks by Sphinx: python pages/make_site.py NOTEBOOKS SITE.
+"""The site, made of executed notebooks by Sphinx.
 
-Run: make run
+Run: by pages/run.py
 """
 
 import base64
+import html
 import io
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import nbformat
 import soundfile
 from results import BUILT, ROOT, minutes, scores
+
+from helpers.files import write_atomically
 
 SOLVED = {  # what other tutorials get wrong -> where it is solved, and what holds it to that
     "windows split at random, so songs of training are validated": "01, sections 10 and 12; 03, the leak measured",
@@ -29,10 +30,21 @@ SOLVED = {  # what other tutorials get wrong -> where it is solved, and what hol
 }
 
 
-def cover(path: Path, folder: Path) -> tuple[bool, bool]:
-    """Saves the picture and ten seconds of the sound of the cells tagged cover-picture and cover-sound."""
+def with_notice(first_cell: str, heading: str, error: str) -> str:
+    """The first cell of a notebook that failed here: after its title, what the page shows instead."""
+    title, _, rest = first_cell.partition("\n")
+    shown = html.escape(f"in “{heading}”: {error}")
+    notice = (
+        f'<div class="admonition warning"><p class="admonition-title">It did not run here</p><p>On this machine the '
+        f"notebook failed {shown}</p><p>This page shows the results as they were committed.</p></div>"
+    )
+    return f"{title}\n\n{notice}\n{rest}"
+
+
+def cover(nb, name: str) -> dict[str, bytes]:
+    """ "png": the picture, and "mp3": ten seconds of the sound, of the cells tagged cover-picture and cover-sound."""
     found = {"picture": None, "sound": None}
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in nb.cells:
         tags = cell.metadata.get("tags", ())
         for out in cell.get("outputs", ()):
             data = out.get("data", {})
@@ -48,8 +60,8 @@ def cover(path: Path, folder: Path) -> tuple[bool, bool]:
                 found["sound"] = file.getvalue()
     for kind, data in found.items():
         if data is None:
-            raise ValueError(f"{path.name} has no output in a cell tagged cover-{kind}.")
-        (folder / f"{path.stem}.{'png' if kind == 'picture' else 'mp3'}").write_bytes(data)
+            raise ValueError(f"{name} has no output in a cell tagged cover-{kind}.")
+    return {"png": found["picture"], "mp3": found["sound"]}
 
 
 def contents() -> str:
@@ -69,26 +81,55 @@ def contents() -> str:
     return page.replace("{{ cards }}", "\n".join(cards)).replace("{{ solved }}", solved)
 
 
-def build(notebooks: Path, site: Path) -> None:
-    """Leaves the whole site in `site`, which is replaced only when it is ready."""
-    with tempfile.TemporaryDirectory() as place:
-        source, made = Path(place) / "source", Path(place) / "made"
-        shutil.copytree(ROOT / "pages", source)
-        for folder in ("notebooks", "pages", "data", "extra/covers"):
-            (source / folder).mkdir(parents=True, exist_ok=True)
-        for picture in (ROOT / "pages").glob("*.png"):
-            shutil.copy(picture, source / "pages")
-        for name in ("README.md", "CONTRIBUTING.md", "LICENSE", "data/README.md"):
-            shutil.copy(ROOT / name, source / name)
-        for name in BUILT:
-            shutil.copy(notebooks / f"{name}.ipynb", source / "notebooks")
-            cover(notebooks / f"{name}.ipynb", source / "extra" / "covers")
-        shutil.copytree(ROOT / "notebooks" / "solutions", source / "notebooks" / "solutions")
-        (source / "index.md").write_text(contents(), encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "sphinx", "-q", "-b", "html", str(source), str(made)], check=True)
-        shutil.rmtree(site, ignore_errors=True)
-        shutil.move(made, site)
+def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str, dict] | None = None) -> None:
+    """Leaves the whole site in `site`, where each file is replaced only when its new form is whole.
+
+    Args:
+        notebooks: name -> the executed notebook that its page shows.
+        work: a folder that Sphinx keeps its own files in; with it, only what has changed is made again.
+        failures: name -> {"heading", "error"} of a notebook that did not run here; its page says so.
+    """
+    source, made = work / "source", work / "html"
+    files = {path.relative_to(ROOT / "pages"): path.read_bytes() for path in (ROOT / "pages").glob("*.*")}
+    files |= {Path("pages") / path.name: path.read_bytes() for path in (ROOT / "pages").glob("*.png")}
+    for name in ("README.md", "CONTRIBUTING.md", "LICENSE", "data/README.md"):
+        files[Path(name)] = (ROOT / name).read_bytes()
+    for path in (ROOT / "notebooks" / "solutions").glob("*.ipynb"):
+        files[path.relative_to(ROOT)] = path.read_bytes()
+    for name, path in notebooks.items():
+        nb = nbformat.read(path, as_version=4)
+        if name in (failures or {}):
+            nb.cells[0].source = with_notice(nb.cells[0].source, **failures[name])
+        files[Path("notebooks") / f"{name}.ipynb"] = nbformat.writes(nb).encode("utf-8")
+        for kind, data in cover(nb, name).items():
+            files[Path("extra") / "covers" / f"{name}.{kind}"] = data
+    files[Path("index.md")] = contents().encode("utf-8")
+    mirror(files, source)
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", str(work / "doctrees"), str(source), str(made)]
+    subprocess.run(command, check=True)
+    pages = {path.relative_to(made): path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    text = b"".join(data for path, data in pages.items() if path.suffix == ".html")
+    mirror({path: data for path, data in pages.items() if asked_for(path, text)}, site)
 
 
-if __name__ == "__main__":
-    build(*map(Path, sys.argv[1:]))
+def asked_for(path: Path, pages: bytes) -> bool:
+    """Whether a file that Sphinx made is of use to a page: all of MathJax, all languages and source maps are not."""
+    folder, named = path.parent.as_posix(), path.name.encode() in pages
+    if path.name == ".buildinfo" or path.suffix == ".map" or folder.startswith("_static/locales"):
+        return False
+    if folder.startswith("_static/mathjax/"):
+        unused = ("output/svg", "input/asciimath", "input/mml")
+        spoken = folder.endswith("mathmaps") and path.stem not in ("en", "base", "nemeth")
+        return not spoken and not any(part in path.as_posix() for part in unused)
+    return named or folder not in ("_images", "_static/mathjax")
+
+
+def mirror(files: dict[Path, bytes], folder: Path) -> None:
+    """Makes `folder` hold just these files; one that is the same already is left alone, with its time."""
+    for path, data in files.items():
+        goal = folder / path
+        if not goal.is_file() or goal.read_bytes() != data:
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(goal, data)
+    for path in [path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder) not in files]:
+        path.unlink()

@@ -5,7 +5,6 @@ Run `python pages/results.py` to write them into README.md; a test fails while t
 
 import json
 import re
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,16 +90,16 @@ def readme() -> str:
     return f"{before}{BEGIN}\n\n{table(address)}\n\n{END}{after}"
 
 
-def main(words):
-    """Without words, writes README.md; with `NOTEBOOK SECONDS`, keeps how long a notebook took."""
-    if words:
-        name, seconds = words
-        took = minutes() if MINUTES.is_file() else {}
-        took[name] = round(float(seconds) / 60, 1)
-        MINUTES.write_text(json.dumps(dict(sorted(took.items())), indent=1) + "\n", encoding="utf-8")
-        return
+def keep_time(name: str, seconds: float) -> None:
+    """Writes down how long all cells of a notebook took."""
+    took = minutes() if MINUTES.is_file() else {}
+    took[name] = round(seconds / 60, 1)
+    MINUTES.write_text(json.dumps(dict(sorted(took.items())), indent=1) + "\n", encoding="utf-8")
+
+
+def write_readme() -> None:
     (ROOT / "README.md").write_text(readme(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    write_readme()

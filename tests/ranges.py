@@ -18,7 +18,7 @@ from packaging.version import VERSION_PATTERN, Version
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-FOR_TESTS = ("pytest", "nbval", "hypothesis", "pyyaml", "nbconvert")
+FOR_TESTS = ("pytest", "pytest-xdist", "nbval", "hypothesis", "pyyaml", "nbconvert")
 
 
 def lowest(requirement: Requirement) -> str:
@@ -51,7 +51,9 @@ def main(ends):
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
         subprocess.run([*pip, *wanted, *FOR_TESTS], check=True)
         subprocess.run([*pip, "--no-deps", "--editable", str(ROOT)], check=True)
-        subprocess.run([python, "-m", "pytest", "-q", "tests", "--ignore", "tests/browser"], check=True, cwd=ROOT)
+        workers = ["-n", "auto", "--dist", "loadscope"]
+        tests = ["tests", "--ignore", "tests/browser"]
+        subprocess.run([python, "-m", "pytest", "-q", *workers, *tests], check=True, cwd=ROOT)
 
 
 if __name__ == "__main__":

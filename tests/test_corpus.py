@@ -71,7 +71,7 @@ def test_unknown_part_names_the_known_ones():
 def test_another_part_loads_fresh_and_from_the_cache_alike(own_cache, capsys):
     fresh = load_essen("variant")
     assert len(fresh.songs) == 29
-    assert [path.suffix for path in own_cache.iterdir()] == [".json"]
+    assert len(list(own_cache.glob("*.json"))) == 1
     cached = load_essen("variant")
     assert cached == fresh
     labels = lambda song: (song.id, song.title, song.family, song.tonic, song.mode, song.meter, song.pickup)
@@ -82,7 +82,7 @@ def test_another_part_loads_fresh_and_from_the_cache_alike(own_cache, capsys):
 @pytest.mark.parametrize("damage", ["cut", "changed", "not json", "empty"])
 def test_a_damaged_cache_is_rebuilt_with_one_notice(own_cache, capsys, damage):
     fresh = load_essen("variant")
-    (file,) = own_cache.iterdir()
+    (file,) = own_cache.glob("*.json")
     text = file.read_text()
     broken = {"cut": text[:-50], "changed": text.replace("60", "61", 1), "not json": "{", "empty": ""}[damage]
     file.write_text(broken)
@@ -124,7 +124,7 @@ def test_songs_load_where_no_cache_can_be_written_and_nothing_is_left_behind(own
     monkeypatch.setattr(os, "replace", interrupt)
     assert len(load_essen("variant").songs) == 29
     assert "not cached: No space left on device" in capsys.readouterr().err
-    assert list(own_cache.iterdir()) == []
+    assert [path for path in own_cache.iterdir() if path.suffix != ".lock"] == []
 
 
 def test_a_cache_folder_that_is_a_file_is_no_obstacle(own_cache, capsys):
@@ -404,3 +404,12 @@ def test_one_file_of_any_kind_is_read_without_a_cache(own_cache, tmp_path):
     with pytest.raises(FileNotFoundError, match="no file"):
         corpus.load_file(tmp_path / "none.mid")
     assert not own_cache.exists()
+
+
+def test_two_processes_read_a_collection_once(own_cache):
+    code = "from helpers.corpus import load_essen; print(len(load_essen('variant').songs))"
+    command = [sys.executable, "-c", code]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate() for process in both]
+    assert [out.strip() for out, _ in said] == ["29", "29"]
+    assert sum("Reading variant" in err for _, err in said) == 1

@@ -10,6 +10,8 @@ from helpers.encoders import NoteEncoder, StringToIntEncoder
 from helpers.exported import from_notebook
 from helpers.metrics import nats_per_note
 
+pytestmark = pytest.mark.slow
+
 NOTES = NoteEncoder()
 
 

@@ -1,9 +1,11 @@
 """Guards: what a committed notebook must keep to (see CONTRIBUTING.md)."""
 
+import ast
 import json
 import re
 import statistics
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -67,11 +69,63 @@ def test_no_tagged_equation_breaks_its_line_with_two_backslashes(path):
 
 
 @each_and_solution
-def test_cells_are_short_and_explained(path):
+def test_cells_are_short(path):
     lengths = [sum(bool(line.strip()) for line in source(cell).splitlines()) for cell in cells(path, "code")]
     assert statistics.median(lengths) <= 8
-    kinds = "".join(cell["cell_type"][0] for cell in cells(path))
-    assert "ccc" not in kinds, "more than two code cells without prose"
+
+
+@each
+def test_every_section_has_more_words_than_lines_of_code(path):
+    words, lines, title = Counter(), Counter(), "the beginning"
+    for cell in cells(path):
+        text = source(cell)
+        if cell["cell_type"] == "markdown":
+            if found := re.findall(r"(?m)^## (.+)$", text):
+                title = found[-1]
+            words[title] += len(re.sub(r"\$\$.*?\$\$", " ", text, flags=re.DOTALL).split())
+        elif not {"setup", "remove-cell"} & set(cell["metadata"].get("tags", ())):
+            lines[title] += sum(bool(line.strip()) for line in text.splitlines())
+    poor = {title: (words[title], lines[title]) for title in lines if words[title] < lines[title]}
+    assert not poor, f"sections with fewer words than lines of code: {poor}"
+
+
+@each_and_solution
+def test_no_filler(path):
+    said = [source(cell).strip() for cell in cells(path, "markdown")]
+    short = [text for text in said if len(text.split()) <= 6 and not text.startswith(("#", "$", "!", "[", "|"))]
+    assert len(short) <= 2, f"cells that say next to nothing: {short}"
+
+
+@each_and_solution
+def test_asserts_stand_where_they_teach_or_out_of_sight(path):
+    for cell in cells(path, "code"):
+        body = ast.parse(re.sub(r"(?m)^[%!]", "# ", source(cell))).body
+        alone = all(isinstance(statement, ast.Assert) for statement in body)
+        if alone and not source(cell).startswith("# checks"):
+            assert "remove-cell" in cell["metadata"].get("tags", ()), source(cell)
+            assert cell["metadata"].get("jupyter", {}).get("source_hidden"), source(cell)
+
+
+@each_and_solution
+def test_no_machinery_is_left_in_cells(path):
+    for cell in cells(path):
+        assert "execution" not in cell["metadata"], "timestamps of an execution"
+        assert cell["cell_type"] != "code" or "NBVAL" not in source(cell), "use the tag nbval-ignore-output"
+
+
+@each_and_solution
+def test_no_amount_of_work_is_decided_by_the_clock(path):
+    """On a busy machine such a cell would do less, and what follows it would be another result."""
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(re.sub(r"(?m)^[%!]", "# ", source(cell)))):
+            tests = [node.test] if isinstance(node, (ast.While, ast.If, ast.Assert)) else []
+            names = {
+                n.id if isinstance(n, ast.Name) else n.attr
+                for test in tests
+                for n in ast.walk(test)
+                if isinstance(n, (ast.Name, ast.Attribute))
+            }
+            assert not names & {"perf_counter", "monotonic", "process_time", "time", "seconds", "spent"}, source(cell)
 
 
 @each
@@ -79,6 +133,8 @@ def test_same_setup_cell_and_a_device_cell(path):
     tagged = lambda p, tag: [source(cell) for cell in cells(p, "code") if tag in cell["metadata"].get("tags", [])]
     (setup,) = tagged(path, "setup")
     assert setup == tagged(NOTEBOOKS[0], "setup")[0]
+    (folded,) = [cell for cell in cells(path, "code") if "setup" in cell["metadata"].get("tags", [])]
+    assert setup.startswith("# @title ") and folded["metadata"]["cellView"] == "form"  # Colab folds it
     (device,) = tagged(path, "device")
     assert re.search(r'"cuda" if .* else "mps" if .* else "cpu"', device)
     assert f'ADDRESS = "{ADDRESS}"' in setup
@@ -101,10 +157,3 @@ def test_no_widget_state_and_no_absolute_path(path):
     text = path.read_text(encoding="utf-8")
     assert "application/vnd.jupyter.widget-state+json" not in text
     assert str(ROOT) not in text
-
-
-@each_and_solution
-def test_markers_stand_alone(path):
-    for cell in cells(path, "code"):
-        for line in source(cell).splitlines():
-            assert "NBVAL" not in line or re.fullmatch(r"# NBVAL_[A-Z_]+", line)

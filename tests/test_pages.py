@@ -14,10 +14,13 @@ from helpers.player import Player
 from helpers.songs import Song
 
 ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 sys.path.insert(0, str(ROOT / "pages"))
 
 import make_site  # noqa: E402
 import results  # noqa: E402
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_results_in_the_readme_are_those_measured():
@@ -43,9 +46,10 @@ class _Links(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     pytest.importorskip("sphinx", reason="the site is made in the full environment only")
-    folder = tmp_path_factory.mktemp("pages") / "site"
-    make_site.build(ROOT / "notebooks", folder)
-    return folder
+    folder = tmp_path_factory.mktemp("pages")
+    failed = {"02-fnn-gradcheck": {"heading": "7. Depth <b>", "error": "AssertionError: a < `b`"}}
+    make_site.build({path.stem: path for path in NOTEBOOKS}, folder / "site", folder / "work", failed)
+    return folder / "site"
 
 
 def test_every_internal_link_of_the_site_leads_somewhere(site):
@@ -94,3 +98,28 @@ def test_where_styles_scripts_sound_and_svg_are_stripped_two_pictures_remain():
     for _, data in pictures:
         picture = np.array(Image.open(io.BytesIO(base64.b64decode(data))))
         assert picture.min() < 150 < picture.max() and (picture < 150).mean() > 0.002
+
+
+def test_the_page_of_a_notebook_that_failed_says_so_and_no_other_does(site):
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in site.glob("notebooks/0*.html")}
+    assert [name for name, text in pages.items() if "On this machine the notebook failed" in text] == [
+        "02-fnn-gradcheck"
+    ]
+    text = pages["02-fnn-gradcheck"]
+    assert "AssertionError" in text and "Depth <b>" not in text
+    assert text.index("On this machine") < text.index("You build")
+
+
+def test_the_site_is_small_and_holds_no_caches(site):
+    files = [path for path in site.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 25e6
+    assert not [path for path in files if ".doctree" in path.name or path.name == ".buildinfo" or path.suffix == ".map"]
+
+
+def test_mirror_replaces_what_differs_and_leaves_the_rest_alone(tmp_path):
+    make_site.mirror({Path("a/b.txt"): b"1", Path("c.txt"): b"2"}, tmp_path)
+    before = (tmp_path / "c.txt").stat().st_mtime_ns
+    make_site.mirror({Path("a/b.txt"): b"3", Path("c.txt"): b"2"}, tmp_path)
+    assert (tmp_path / "a/b.txt").read_bytes() == b"3" and (tmp_path / "c.txt").stat().st_mtime_ns == before
+    make_site.mirror({Path("c.txt"): b"2"}, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["c.txt"]

@@ -1,0 +1,68 @@
+"""Executes one notebook in a kernel of its own: python pages/execute.py NOTEBOOK OUTPUT.
+
+Each cell that has run is a line on standard output, a JSON object; so is the cell that failed. The output appears whole
+or not at all. A traceback goes to standard error.
+
+Run: by pages/run.py
+"""
+
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from helpers.files import write_atomically
+
+HEADING = re.compile(r"^#{1,4} +(.+)$", re.MULTILINE)
+
+
+def heading(cells, k: int) -> str:
+    """The last heading at or above cell k, and what the cell is to a reader: "7. WaveNet against LSTM"."""
+    above = (HEADING.findall(cell.source) for cell in reversed(cells[: k + 1]) if cell.cell_type == "markdown")
+    return next((found[-1] for found in above if found), "the beginning")
+
+
+def execute(source: Path, output: Path) -> dict | None:
+    """Writes the executed notebook to `output`. Returns None, or what failed where."""
+    nb = nbformat.read(source, as_version=4)
+    last = 0
+
+    def done(cell, cell_index):
+        nonlocal last
+        last = cell_index + 1
+        print(json.dumps({"cell": cell_index}), flush=True)
+
+    client = NotebookClient(
+        nb,
+        timeout=None,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,  # one line for each progress bar
+        on_cell_executed=lambda cell, cell_index, execute_reply: done(cell, cell_index),
+        resources={"metadata": {"path": str(source.parent)}},
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        print(error, file=sys.stderr)
+        return {"heading": heading(nb.cells, last), "error": f"{error.ename}: {error.evalue}".strip(": ")}
+    except DeadKernelError as error:
+        print(error, file=sys.stderr)
+        return {"heading": heading(nb.cells, last), "error": "its Python process died; was there too little memory?"}
+    for cell in nb.cells:
+        cell.metadata.pop("execution", None)
+    write_atomically(output, nbformat.writes(nb).encode("utf-8"))
+    return None
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until nbclient's own handler stops the kernel
+    failure = execute(*map(Path, sys.argv[1:]))
+    if failure:
+        print(json.dumps(failure), flush=True)
+        sys.exit(1)

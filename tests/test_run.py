@@ -1,0 +1,180 @@
+"""What `make run` does around notebooks: order, failures, interruption, resuming, and the pages in between."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "pages"))
+
+import run  # noqa: E402
+
+pytest.importorskip("nbclient", reason="notebooks run in the full environment only")
+pytest.importorskip("ipykernel", reason="notebooks run in the full environment only")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, capsys):
+    """Two notebooks of our own, their build folder, and the pages made so far (name -> notebook shown)."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(run, "SITE", tmp_path / "site")
+    (tmp_path / "pages").mkdir()
+    for name in ("execute.py", "minutes.json"):
+        (tmp_path / "pages" / name).write_bytes((ROOT / "pages" / name).read_bytes())
+    (tmp_path / "constraints.txt").write_text("")
+    write(folder / "01-one.ipynb", "# 01 · One", "print('one')", "print('two')")
+    write(folder / "02-two.ipynb", "# 02 · Two", "x = 1", "print(x)")
+    monkeypatch.setattr(run, "NOTEBOOKS", sorted(folder.glob("*.ipynb")))
+    monkeypatch.setattr(run, "OTHERS", [])
+    made = []
+
+    def build(sources, site, work, failures):
+        made.append(({name: path.parent.name for name, path in sources.items()}, sorted(failures)))
+        site.mkdir(exist_ok=True)
+        (site / "index.html").write_text("pages")
+
+    import make_site
+
+    monkeypatch.setattr(make_site, "build", build)
+    return folder, made
+
+
+def write(path, title, *sources):
+    cells = [nbformat.v4.new_markdown_cell(title), *map(nbformat.v4.new_code_cell, sources)]
+    nb = nbformat.v4.new_notebook(cells=cells)
+    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nb, path)
+
+
+def test_pages_come_first_then_each_notebook_replaces_its_own(project, capsys):
+    folder, made = project
+    assert run.main([]) == 0
+    said = capsys.readouterr().out
+    assert said.index("Open file://") < said.index("01-one has run in") and "Done in" in said
+    assert made[0] == ({"01-one": "notebooks", "02-two": "notebooks"}, [])  # notebooks/ and build/notebooks/
+    assert len(made) == 3
+    shown = nbformat.read(run.BUILD / "notebooks" / "01-one.ipynb", as_version=4)
+    assert [cell.execution_count for cell in shown.cells[1:]] == [1, 2]
+    assert shown.cells[2].outputs[0].text == "two\n" and "execution" not in shown.cells[1].metadata
+
+
+def test_what_has_run_is_not_run_again_until_its_code_changes(project, capsys):
+    folder, made = project
+    run.main([])
+    capsys.readouterr()
+    assert run.main([]) == 0 and len(made) == 3
+    assert "Up to date" in capsys.readouterr().out
+    write(folder / "02-two.ipynb", "# 02 · Two", "print('another')")
+    assert run.main([]) == 0
+    said = capsys.readouterr().out
+    assert "02-two has run" in said and "01-one has run" not in said
+
+
+def test_a_failure_is_one_line_and_stops_no_other(project, capsys):
+    folder, made = project
+    write(folder / "01-one.ipynb", "# 01 · One\n\n## 1. A part", "## comment\nx = 1", "assert x > 1, 'x is small'")
+    assert run.main([]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (failed,) = [line for line in lines if "FAILED" in line]
+    assert "01-one" in failed and "'1. A part'" in failed and "AssertionError: x is small" in failed
+    log = Path(failed.rpartition("the whole log: ")[2])
+    assert "Traceback" in log.read_text() and "x > 1" in log.read_text()
+    assert any("02-two has run" in line for line in lines)
+    assert made[-1][1] == ["01-one"] and made[-1][0]["01-one"] == "notebooks"
+    write(folder / "01-one.ipynb", "# 01 · One", "x = 2")
+    assert run.main([]) == 0 and made[-1][1] == []
+
+
+def test_a_kernel_that_dies_is_named(project, capsys):
+    folder, _ = project
+    write(folder / "01-one.ipynb", "# 01 · One\n\n## 7. The end", "import os; os._exit(9)")
+    assert run.main(["01-one"]) == 1
+    assert "FAILED in '7. The end': its Python process died" in capsys.readouterr().out
+
+
+def test_one_of_them(project, capsys):
+    _, made = project
+    assert run.main(["02-two"]) == 0
+    said = capsys.readouterr().out
+    assert "02-two has run" in said and "01-one has run" not in said
+    with pytest.raises(SystemExit, match="There is no notebook '3'; there is 01-one, 02-two"):
+        run.main(["3"])
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "only be read")])
+def test_a_disk_that_cannot_be_written_is_one_sentence(project, capsys, monkeypatch, number, words):
+    def fail(path, data):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(run, "write_atomically", fail)
+    assert run.main([]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_nothing_behind_and_the_next_run_goes_on(project):
+    """The real thing, in a process of its own: one notebook is done, the other sleeps when the signal comes."""
+    folder, _ = project
+    marker = folder.parent / "kernel.pid"
+    sleeps = f"import os, pathlib, time\npathlib.Path({str(marker)!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
+    write(folder / "02-two.ipynb", "# 02 · Two", sleeps)
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT / 'pages')!r}]\n"
+        f"from pathlib import Path; import make_site, run\n"
+        f"run.ROOT = Path({str(folder.parent)!r}); run.BUILD = run.ROOT / 'build'; run.SITE = run.ROOT / 'site'\n"
+        "run.NOTEBOOKS = sorted((run.ROOT / 'notebooks').glob('*.ipynb')); run.OTHERS = []\n"
+        "make_site.build = lambda *a: (run.SITE.mkdir(exist_ok=True), (run.SITE / 'index.html').write_text(''))\n"
+        "run.cores = lambda: 2\n"
+        "sys.exit(run.main([]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    done = folder.parent / "build" / "notebooks" / "01-one.key"
+    until(lambda: marker.is_file() and marker.read_text() and done.is_file())
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Stopped. The same command goes on from here." in err
+    assert "Traceback" not in err
+    until(lambda: not alive(int(marker.read_text())))
+    assert not (done.parent / "02-two.ipynb").exists() and not list(done.parent.glob(".*.part"))
+    write(folder / "02-two.ipynb", "# 02 · Two", "print('quick')")
+    assert run.main([]) == 0
+
+
+def until(condition, seconds=60):
+    """Waits; a busy machine may take its time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        return "zombie" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_the_fingerprint_sees_helpers_models_and_what_others_export(project):
+    folder, _ = project
+    one = folder / "01-one.ipynb"
+    before = run.fingerprint(one)
+    (run.ROOT / "helpers").mkdir()
+    (run.ROOT / "helpers" / "new.py").write_text("x = 1")
+    after = run.fingerprint(one)
+    assert before != after
+    nb = json.loads((folder / "02-two.ipynb").read_text())
+    nb["cells"][1]["metadata"]["tags"] = ["export"]
+    (folder / "02-two.ipynb").write_text(json.dumps(nb))
+    assert run.fingerprint(one) != after
