@@ -4,11 +4,13 @@ BIN := .venv/bin
 SHELL := bash
 export PYTHONUTF8 := 1
 ifeq ($(HOME),)
+  $(shell mkdir -p build/home)
   export HOME := $(CURDIR)/build/home
 endif
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-kernel-startup-timeout 600
 WORKERS := -n auto --dist loadscope --no-loadscope-reorder  # a file of tests, or a notebook, at a time on each core
 
-.PHONY: help setup run test check lint unit browser nbval lab studio notebooks test-colab test-ranges test-load bench clean
+.PHONY: help room setup run test check lint unit browser nbval lab studio notebooks test-colab test-ranges test-load bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -16,22 +18,31 @@ help: ## list the targets
 
 setup: .venv/.ready ## make the virtual environment .venv and install everything into it
 
+define ROOM
+@[ -w . ] || { echo "This folder can only be read. Clone the project into a folder that you can write to."; exit 1; }
+@free=$$(df -Pk . | awk 'NR == 2 { print int($$4 / 1024) }'); need=$$([ -e .venv/.ready ] && echo 300 || echo 3000); \
+	  [ "$$free" -ge "$$need" ] || { echo "The disk is full: $$free MB are free here, and $$need MB are needed. Free some space," \
+	  "and type the command again: it goes on from here."; exit 1; }
+endef
+
+room:
+	$(ROOM)
+
 .venv/.ready: pyproject.toml constraints.txt
-	@[ -w . ] || { echo "This folder can only be read. Clone the project into a folder that you can write to."; exit 1; }
+	$(ROOM)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@mkdir -p "$$HOME"
 	@echo "Setting up: everything goes into the folder .venv (2 GB, about two minutes)."
 	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' \
 	  || { echo "The set-up is not complete; pip says why above. The same command tries again."; exit 1; }
 	@touch $@
 
-run: .venv/.ready ## pages with notation and sound in site/, then every notebook runs; ONLY=03-lstm runs one
+run: room .venv/.ready ## pages with notation and sound in site/, then every notebook runs; ONLY=03-lstm runs one
 	@$(BIN)/python pages/run.py $(ONLY)
 
-test: lint .venv/.ready ## check style, run the tests of helpers and notebooks, and every notebook itself
-	$(BIN)/python -m pytest -q -rs $(WORKERS) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg tests notebooks
+test: room lint ## check style, run the tests of helpers and notebooks, and every notebook itself
+	$(BIN)/python -m pytest -q -rs $(WORKERS) $(NBVAL) tests notebooks
 
 check: lint .venv/.ready ## check style and run the tests of helpers, without notebooks and browser: for every save
 	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow" --ignore tests/browser tests
@@ -47,7 +58,7 @@ browser: .venv/.ready ## drive the controls in JupyterLab and Voilà with headle
 	$(BIN)/python -m pytest -q -rs tests/browser
 
 nbval: .venv/.ready ## run every notebook and compare its outputs; ONLY=notebooks/03-lstm.ipynb does one
-	$(BIN)/python -m pytest -q $(WORKERS) --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg $(or $(ONLY),notebooks)
+	$(BIN)/python -m pytest -q $(WORKERS) $(NBVAL) $(or $(ONLY),notebooks)
 
 lab: .venv/.ready ## open JupyterLab on the notebooks
 	$(BIN)/python -m jupyter lab --notebook-dir notebooks
@@ -55,7 +66,7 @@ lab: .venv/.ready ## open JupyterLab on the notebooks
 studio: .venv/.ready ## open the Composer alone, a page without code, on this machine only
 	$(BIN)/python -m voila notebooks/studio.ipynb --Voila.ip=127.0.0.1
 
-notebooks: .venv/.ready ## execute every notebook in place, as it is committed; ONLY=03-lstm does one
+notebooks: room .venv/.ready ## execute every notebook in place, as it is committed; ONLY=03-lstm does one
 	@$(BIN)/python pages/run.py --in-place $(ONLY)
 
 test-colab: .venv/.ready ## run every notebook with Colab's versions, each in an empty folder

@@ -3,6 +3,13 @@
 import json
 from pathlib import Path
 
+import hypothesis
+
+hypothesis.settings.register_profile(  # no test depends on how fast the machine is
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
+
 ROOT = Path(__file__).resolve().parent
 
 

@@ -40,6 +40,7 @@ def execute(source: Path, output: Path) -> dict | None:
     client = NotebookClient(
         nb,
         timeout=None,
+        startup_timeout=600,  # seconds; a busy machine takes its time
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,  # one line for each progress bar

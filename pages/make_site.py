@@ -4,9 +4,12 @@ Run: by pages/run.py
 """
 
 import base64
+import errno
 import html
 import io
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,11 +108,24 @@ def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str
             files[Path("extra") / "covers" / f"{name}.{kind}"] = data
     files[Path("index.md")] = contents().encode("utf-8")
     mirror(files, source)
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", str(work / "doctrees"), str(source), str(made)]
-    subprocess.run(command, check=True)
+    sphinx(source, made, work / "doctrees")
     pages = {path.relative_to(made): path.read_bytes() for path in made.rglob("*") if path.is_file()}
     text = b"".join(data for path, data in pages.items() if path.suffix == ".html")
     mirror({path: data for path, data in pages.items() if asked_for(path, text)}, site)
+
+
+def sphinx(source: Path, made: Path, cache: Path) -> None:
+    """Raises: OSError if the disk is full, RuntimeError with Sphinx's own words if it fails for another reason."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", str(cache), str(source), str(made)]
+    had_cache = cache.is_dir()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8")
+    if "No space left on device" in done.stderr:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(made))
+    if done.returncode and had_cache:  # it may have been cut short by a crash
+        shutil.rmtree(cache)
+        sphinx(source, made, cache)
+    elif done.returncode:
+        raise RuntimeError(f"Sphinx could not make the pages: {done.stderr.strip()}")
 
 
 def asked_for(path: Path, pages: bytes) -> bool:

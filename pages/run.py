@@ -46,6 +46,9 @@ def main(words):
             raise
         print(f"{error.filename or BUILD}: {REASONS[error.errno]}", file=sys.stderr)
         return 2
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 REASONS = {

@@ -1,7 +1,11 @@
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,3 +47,18 @@ def test_the_sanitize_file_replaces_what_it_should():
         for regex, replacement in patterns:
             before = re.sub(regex, replacement, before)
         assert before == after
+
+
+@pytest.mark.parametrize("first", ["import torch, helpers", "import helpers, torch"])
+def test_whoever_imports_helpers_trains_on_one_thread(first):
+    """So that a busy machine is not ten times slower, and gives the same numbers; OMP_NUM_THREADS overrides it."""
+    threads = (
+        "import threading; t = threading.Thread(target=lambda: print(torch.get_num_threads())); t.start(); t.join()"
+    )
+    code = f"{first}; print(torch.get_num_threads()); {threads}"
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    run = lambda **more: subprocess.run(
+        [sys.executable, "-c", code], env=environment | more, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert run() == ["1", "1"]
+    assert run(OMP_NUM_THREADS="2") == ["2", "2"]

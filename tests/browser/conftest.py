@@ -46,7 +46,7 @@ def chromium():
 def page(chromium):
     context = chromium.new_context(viewport={"width": 1200, "height": 900}, accept_downloads=True)
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(300_000)  # a busy machine takes its time
     yield page
     context.close()
 

@@ -18,12 +18,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(address, process, seconds=60, any_answer=False):
+def wait_for(address, process, seconds=600, any_answer=False):
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
         assert process.poll() is None, "the server has stopped; its output is above"
         try:
-            with urllib.request.urlopen(address, timeout=5):
+            with urllib.request.urlopen(address, timeout=60):
                 return
         except urllib.error.HTTPError:
             if any_answer:

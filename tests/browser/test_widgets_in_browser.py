@@ -29,7 +29,7 @@ ALL_RUN = r"""() => [...document.querySelectorAll('.jp-CodeCell')].filter(c => c
   .every(c => /\[\d+\]/.test(c.querySelector('.jp-InputPrompt').textContent))"""
 
 
-def open_and_run(page, lab, name, minutes=5):
+def open_and_run(page, lab, name, minutes=20):
     """Opens a notebook and runs all its cells; returns when the kernel is idle again."""
     page.goto(lab.address(name))
     page.locator(".jp-Notebook").first.wait_for()
@@ -207,7 +207,7 @@ def lab_slow(page):
     page.keyboard.press("Enter")
     page.keyboard.type("wait = 0.5")
     page.keyboard.press("Control+Enter")
-    page.wait_for_timeout(500)
+    page.wait_for_function(ALL_RUN)
 
 
 def test_grid_by_mouse_and_keyboard(page, lab, pictures):
@@ -300,9 +300,9 @@ def test_studio_is_a_page_without_code(page, tmp_path, pictures):
     server = subprocess.Popen(command, env=quiet_environment(tmp_path), stdout=log, stderr=log)
     try:
         wait_for(f"http://127.0.0.1:{port}/static/", server, any_answer=True)
-        page.goto(f"http://127.0.0.1:{port}/", timeout=90_000)
+        page.goto(f"http://127.0.0.1:{port}/")
         composer = page.locator(".nfs-composer")
-        composer.wait_for(timeout=90_000)
+        composer.wait_for()
         assert "import" not in page.inner_text("body")
         composer.get_by_role("button", name="Compose").click()
         player = page.locator(".nfs-player").first

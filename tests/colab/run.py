@@ -54,7 +54,9 @@ def run(name, place, variables):
     folder = place / name
     folder.mkdir()
     nb = nbformat.read(shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder), as_version=4)
-    client = NotebookClient(nb, timeout=900, kernel_name="colab", resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(
+        nb, timeout=None, startup_timeout=600, kernel_name="colab", resources={"metadata": {"path": str(folder)}}
+    )
     begin = time.perf_counter()
     with client.setup_kernel(env=variables):
         for k, cell in enumerate(nb.cells):
