@@ -57,7 +57,7 @@ def execute(source: Path, output: Path) -> dict | None:
         return {"heading": heading(nb.cells, last), "error": "its Python process died; was there too little memory?"}
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
-    write_atomically(output, nbformat.writes(nb).encode("utf-8"))
+    write_atomically(output, (nbformat.writes(nb) + "\n").encode("utf-8"))
     return None
 
 
