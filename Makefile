@@ -32,9 +32,9 @@ room:
 	$(ROOM)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@echo "Setting up: everything goes into the folder .venv (2 GB, about two minutes)."
+	@echo "Setting up: everything goes into the folder .venv (2 GB, about a minute)."
 	@$(PYTHON) -m venv .venv || { echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]' \
 	  || { echo "The set-up is not complete; pip says why above. The same command tries again."; exit 1; }
 	@touch $@
 

@@ -1,6 +1,7 @@
 """pytest settings for the whole tree; it stands here because notebooks lie outside tests/."""
 
 import json
+import os
 from pathlib import Path
 
 import hypothesis
@@ -38,3 +39,9 @@ def pytest_collection_modifyitems(items):
         return 1.5 if path.parent.name == "browser" else 0
 
     items.sort(key=minutes, reverse=True)  # stable: files stay together and in order
+
+
+def pytest_xdist_auto_num_workers():
+    """One more than cores: what waits for a browser, a kernel or a disk leaves no core idle."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores + 1

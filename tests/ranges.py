@@ -48,7 +48,7 @@ def main(ends):
         python = str(place / "bin" / "python")
         wanted = requirements(end)
         print(f"{end}: {' '.join(wanted)}", flush=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--upgrade"]
         subprocess.run([*pip, *wanted, *FOR_TESTS], check=True)
         subprocess.run([*pip, "--no-deps", "--editable", str(ROOT)], check=True)
         workers = ["-n", "auto", "--dist", "loadscope"]

@@ -5,7 +5,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,16 +48,19 @@ def test_the_sanitize_file_replaces_what_it_should():
         assert before == after
 
 
-@pytest.mark.parametrize("first", ["import torch, helpers", "import helpers, torch"])
-def test_whoever_imports_helpers_trains_on_one_thread(first):
+def test_whoever_imports_helpers_trains_on_one_thread():
     """So that a busy machine is not ten times slower, and gives the same numbers; OMP_NUM_THREADS overrides it."""
     threads = (
         "import threading; t = threading.Thread(target=lambda: print(torch.get_num_threads())); t.start(); t.join()"
     )
-    code = f"{first}; print(torch.get_num_threads()); {threads}"
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
-    run = lambda **more: subprocess.run(
-        [sys.executable, "-c", code], env=environment | more, check=True, capture_output=True, text=True
-    ).stdout.split()
-    assert run() == ["1", "1"]
-    assert run(OMP_NUM_THREADS="2") == ["2", "2"]
+
+    def count(imports, **more):
+        code = f"{imports}; print(torch.get_num_threads()); {threads}"
+        command = [sys.executable, "-c", code]
+        return subprocess.run(
+            command, env=environment | more, check=True, capture_output=True, text=True
+        ).stdout.split()
+
+    assert count("import torch, helpers") == count("import helpers, torch") == ["1", "1"]
+    assert count("import torch, helpers", OMP_NUM_THREADS="2") == ["2", "2"]

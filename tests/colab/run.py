@@ -43,7 +43,7 @@ def make_environment():
 
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-    pip("install", f"torch=={torch.__version__.split('+')[0]}", "--requirement", str(PINS))
+    pip("install", "--no-compile", f"torch=={torch.__version__.split('+')[0]}", "--requirement", str(PINS))
     (site,) = ENVIRONMENT.glob("lib/python*/site-packages")
     (site / "google" / "colab").mkdir(parents=True)
     (site / "google" / "colab" / "__init__.py").write_text('"""A stand-in: only its presence is looked at."""\n')
