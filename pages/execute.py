@@ -6,10 +6,13 @@ or not at all. A traceback goes to standard error.
 Run: by pages/run.py
 """
 
+import contextlib
 import json
+import os
 import re
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import nbformat
@@ -27,26 +30,16 @@ def heading(cells, k: int) -> str:
     return next((found[-1] for found in above if found), "the beginning")
 
 
-def execute(source: Path, output: Path) -> dict | None:
+def execute(client: NotebookClient, output: Path) -> dict | None:
     """Writes the executed notebook to `output`. Returns None, or what failed where."""
-    nb = nbformat.read(source, as_version=4)
-    last = 0
+    nb, last = client.nb, 0
 
-    def done(cell, cell_index):
+    def done(cell, cell_index, execute_reply):
         nonlocal last
         last = cell_index + 1
         print(json.dumps({"cell": cell_index}), flush=True)
 
-    client = NotebookClient(
-        nb,
-        timeout=None,
-        startup_timeout=600,  # seconds; a busy machine takes its time
-        record_timing=False,
-        store_widget_state=False,
-        coalesce_streams=True,  # one line for each progress bar
-        on_cell_executed=lambda cell, cell_index, execute_reply: done(cell, cell_index),
-        resources={"metadata": {"path": str(source.parent)}},
-    )
+    client.on_cell_executed = done
     try:
         client.execute()
     except CellExecutionError as error:
@@ -63,9 +56,39 @@ def execute(source: Path, output: Path) -> dict | None:
     return None
 
 
+def main(source: Path, output: Path) -> int:
+    client = NotebookClient(
+        nbformat.read(source, as_version=4),
+        timeout=None,
+        startup_timeout=600,  # seconds; a busy machine takes its time
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,  # one line for each progress bar
+        resources={"metadata": {"path": str(source.parent)}},
+    )
+    result = {"heading": "the beginning", "error": "see the log"}  # of a mistake of ours
+
+    def work():
+        nonlocal result
+        result = execute(client, output)
+
+    def stop(*_):
+        with contextlib.suppress(AttributeError):  # there is no kernel yet
+            client.km.provisioner.process.kill()
+        os._exit(143)
+
+    signal.signal(signal.SIGTERM, stop)
+    parent = os.getppid()
+    worker = threading.Thread(target=work, daemon=True)  # nbclient leaves signals alone outside the main thread
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.5)
+        if os.getppid() != parent:  # nobody waits for us any more
+            stop()
+    if result:
+        print(json.dumps(result), flush=True)
+    return int(bool(result))
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # until nbclient's own handler stops the kernel
-    failure = execute(*map(Path, sys.argv[1:]))
-    if failure:
-        print(json.dumps(failure), flush=True)
-        sys.exit(1)
+    sys.exit(main(*map(Path, sys.argv[1:])))

@@ -284,7 +284,13 @@ def test_map_by_click_and_sliders(page, lab, pictures):
     player = page.locator(".nfs-player").first
     player.wait_for()
     assert notes_shown(player) == (6, 6) and player.evaluate(SOUND)["loudness"] > 0.005
+    way = page.locator("svg[aria-label^='map of the songs'] path[stroke-dasharray]")
+    before = way.get_attribute("d")
     page.get_by_label("walk to").select_option("3. song 2")
+    page.wait_for_function(  # the map is drawn anew, and what lies below it moves for a moment
+        "before => document.querySelector('svg[aria-label^=map] path[stroke-dasharray]')?.getAttribute('d') !== before",
+        arg=before,
+    )
     page.get_by_role("button", name="Walk").click()
     page.get_by_text("song 0 → song 2").first.wait_for()
     assert notes_shown(page.locator(".nfs-player").first) == (30, 30)
