@@ -2,18 +2,21 @@
 
 The environment is .envs/colab, made of requirements.txt beside this file; a stand-in google.colab is on its path,
 and the project's address is this clone as it is committed. Between notebooks the project is uninstalled, as each
-Colab session begins without it.
+Colab session begins without it. As many notebooks run at once as there are cores, each lane with a copy of the
+environment.
 
 Run: make test-colab, or python tests/colab/run.py 01-markov ...
 """
 
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -22,40 +25,49 @@ from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".envs" / "colab"
-PYTHON = ENVIRONMENT / "bin" / "python"
 PINS = Path(__file__).parent / "requirements.txt"
 STAY = ("torch", "numpy", "ipython", "ipykernel", "ipywidgets", "jupyter_client", "matplotlib", "notebook", "music21")
 
 
-def pip(*words):
-    command = [str(PYTHON), "-m", "pip", "--quiet", "--disable-pip-version-check", *words]
+def python(environment):
+    return str(environment / "bin" / "python")
+
+
+def pip(environment, *words):
+    command = [python(environment), "-m", "pip", "--quiet", "--disable-pip-version-check", *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def versions():
+def versions(environment):
     code = f"from importlib.metadata import version; print(*map(version, {STAY}))"
-    return subprocess.run([str(PYTHON), "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    return subprocess.run([python(environment), "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
 
-def make_environment():
-    """A fresh one each time: what a notebook installs must not be there before."""
+def make_environments(number):
+    """Fresh ones each time: what a notebook installs must not be there before. The copies share files on disk."""
     import torch
 
-    shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+    for old in ENVIRONMENT.parent.glob(f"{ENVIRONMENT.name}*"):
+        shutil.rmtree(old)
     subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-    pip("install", "--no-compile", f"torch=={torch.__version__.split('+')[0]}", "--requirement", str(PINS))
+    pins = [f"torch=={torch.__version__.split('+')[0]}", "--requirement", str(PINS)]
+    pip(ENVIRONMENT, "install", "--no-compile", *pins)
     (site,) = ENVIRONMENT.glob("lib/python*/site-packages")
     (site / "google" / "colab").mkdir(parents=True)
     (site / "google" / "colab" / "__init__.py").write_text('"""A stand-in: only its presence is looked at."""\n')
+    copies = [ENVIRONMENT.with_name(f"{ENVIRONMENT.name}-{k}") for k in range(2, number + 1)]
+    for copy in copies:  # pip replaces files, it never writes into one
+        shutil.copytree(ENVIRONMENT, copy, symlinks=True, copy_function=os.link)
+    return [ENVIRONMENT, *copies]
 
 
-def run(name, place, variables):
+def run(name, place, kernel, variables):
     """Runs one notebook in an empty folder; returns what its set-up cell said, and the seconds of both."""
     folder = place / name
     folder.mkdir()
     nb = nbformat.read(shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder), as_version=4)
     client = NotebookClient(
-        nb, timeout=None, startup_timeout=600, kernel_name="colab", resources={"metadata": {"path": str(folder)}}
+        nb, timeout=None, startup_timeout=600, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}
     )
     begin = time.perf_counter()
     with client.setup_kernel(env=variables):
@@ -71,26 +83,41 @@ def run(name, place, variables):
 
 
 def main(names):
-    make_environment()
-    before = versions()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    lanes = queue.Queue()
+    environments = make_environments(min(cores, len(names)))
+    before = versions(ENVIRONMENT)
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
-        spec = place / "share" / "kernels" / "colab"
-        spec.mkdir(parents=True)
-        argv = [str(PYTHON), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "colab", "language": "python"}))
         os.environ["JUPYTER_PATH"] = str(place / "share")
+        for environment in environments:
+            spec = place / "share" / "kernels" / environment.name
+            spec.mkdir(parents=True)
+            argv = [python(environment), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            kernel = {"argv": argv, "display_name": environment.name, "language": "python"}
+            (spec / "kernel.json").write_text(json.dumps(kernel))
+            lanes.put(environment)
         variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         variables |= {"NOTES_ADDRESS": f"file://{ROOT}", "NOTES_CACHE": str(place / "cache")}
-        for name in names:
-            said, set_up, whole = run(name, place, variables)
-            print(f"{name}: set-up {set_up:.0f} s, all cells {whole:.0f} s. The set-up cell said:")
-            print("  " + said.strip().replace("\n", "\n  "), flush=True)
+
+        def one(name):
+            environment = lanes.get()
+            try:
+                said, set_up, whole = run(name, place, environment.name, variables)
+                pip(environment, "uninstall", "--yes", "notes-from-scratch")
+            finally:
+                lanes.put(environment)
+            lines = [f"{name}: set-up {set_up:.0f} s, all cells {whole:.0f} s. The set-up cell said:"]
+            print("\n  ".join(lines + said.strip().splitlines()), flush=True)
             assert said.count("\n") == 3, "the set-up cell says what it did in two lines, and then the versions"
-            pip("uninstall", "--yes", "notes-from-scratch")
-    assert versions() == before, f"the versions of {STAY} were {before} and are {versions()}"
+
+        with ThreadPoolExecutor(len(environments)) as pool:
+            list(pool.map(one, names))  # raises what one of them raises
+    for environment in environments:
+        assert versions(environment) == before, f"the versions of {STAY} were {before} and are {versions(environment)}"
     print(f"{len(names)} passed, 0 failed")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or sorted(file.stem for file in (ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    minutes = json.loads((ROOT / "pages" / "minutes.json").read_text(encoding="utf-8"))
+    main(sys.argv[1:] or sorted(minutes, key=minutes.get, reverse=True))  # the longest first
