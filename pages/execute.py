@@ -30,24 +30,28 @@ def heading(cells, k: int) -> str:
     return next((found[-1] for found in above if found), "the beginning")
 
 
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1].strip()
+
+
 def execute(client: NotebookClient, output: Path) -> dict | None:
     """Writes the executed notebook to `output`. Returns None, or what failed where."""
-    nb, last = client.nb, 0
+    nb, now = client.nb, 0
 
-    def done(cell, cell_index, execute_reply):
-        nonlocal last
-        last = cell_index + 1
-        print(json.dumps({"cell": cell_index}), flush=True)
+    def begins(cell, cell_index):
+        nonlocal now
+        now = cell_index
 
-    client.on_cell_executed = done
+    client.on_cell_execute = begins
+    client.on_cell_executed = lambda cell, cell_index, **_: print(json.dumps({"cell": cell_index}), flush=True)
     try:
         client.execute()
     except CellExecutionError as error:
         print(error, file=sys.stderr)
-        return {"heading": heading(nb.cells, last), "error": f"{error.ename}: {error.evalue}".strip(": ")}
+        return {"heading": heading(nb.cells, now), "error": f"{error.ename}: {last_line(error.evalue)}".strip(": ")}
     except DeadKernelError as error:
         print(error, file=sys.stderr)
-        return {"heading": heading(nb.cells, last), "error": "its Python process died; was there too little memory?"}
+        return {"heading": heading(nb.cells, now), "error": "its Python process died; was there too little memory?"}
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
         if "outputs" in cell:  # what Debian's font settings make pygraphviz say has nothing to do with the notebook

@@ -80,15 +80,15 @@ def digest(*parts: bytes) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Changes with whatever may change a notebook's outputs: its code, helpers, what notebooks export, models, data."""
+    """Changes with whatever may change a notebook's page: its cells, helpers, what notebooks export, models, data."""
     cells = lambda file: json.loads(file.read_text(encoding="utf-8"))["cells"]
-    code = [[cell["source"], cell["metadata"].get("tags")] for cell in cells(path)]
+    own = [[cell["source"], cell["metadata"].get("tags")] for cell in cells(path)]
     exported = [
         cell["source"] for file in NOTEBOOKS for cell in cells(file) if "export" in cell["metadata"].get("tags", ())
     ]
     files = [ROOT / "constraints.txt", *ROOT.glob("helpers/**/*"), *ROOT.glob("models/*"), *ROOT.glob("data/*.json")]
     contents = [str(f).encode() + f.read_bytes() for f in sorted(files) if f.is_file() and f.suffix != ".pyc"]
-    return digest(json.dumps([code, exported]).encode(), *contents)
+    return digest(json.dumps([own, exported]).encode(), *contents)
 
 
 @dataclass
@@ -141,7 +141,7 @@ class Workers:
                 return
             try:
                 self._execute(task)
-            except OSError as error:
+            except Exception as error:  # whoever waits for an event must get one
                 self.events.put((task, error))
 
     def _execute(self, task: Task):
@@ -200,7 +200,7 @@ def execute(tasks: list[Task], jobs: int, finished) -> None:
             seen = dict.fromkeys(cells, 0)
             while left:
                 task, said = workers.events.get()
-                if isinstance(said, OSError):
+                if isinstance(said, Exception):
                     raise said
                 if said is None:
                     bar.update(cells[task.name] - seen[task.name])

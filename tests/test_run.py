@@ -82,9 +82,22 @@ def test_what_has_run_is_not_run_again_until_its_code_changes(project, capsys):
     assert "02-two has run" in said and "01-one has run" not in said
 
 
+def test_new_prose_is_shown(project):
+    """A page must not go on showing what was written when its notebook last ran."""
+    folder, _ = project
+    before = run.fingerprint(folder / "01-one.ipynb")
+    write(folder / "01-one.ipynb", "# 01 · One, said better", "print('one')", "print('two')")
+    assert run.fingerprint(folder / "01-one.ipynb") != before
+
+
 def test_a_failure_is_one_line_and_stops_no_other(project, capsys):
     folder, made = project
-    write(folder / "01-one.ipynb", "# 01 · One\n\n## 1. A part", "## comment\nx = 1", "assert x > 1, 'x is small'")
+    write(
+        folder / "01-one.ipynb",
+        "# 01 · One\n\n## 1. A part",
+        "## comment\nx = 1",
+        "assert x > 1, 'two lines:\\nx is small'",
+    )
     assert run.main([]) == 1
     lines = capsys.readouterr().out.splitlines()
     (failed,) = [line for line in lines if "FAILED" in line]
