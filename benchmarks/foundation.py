@@ -8,9 +8,10 @@ import time
 
 import torch
 
-from helpers.corpus import CACHE_VARIABLE, load_essen
+from helpers.cache import CACHE_VARIABLE
+from helpers.corpus import load_essen
 from helpers.encoders import NoteEncoder, StringToIntEncoder
-from helpers.render import to_audio
+from helpers.sound import to_audio
 
 
 def seconds(function, repeat=5):

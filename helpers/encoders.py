@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from helpers.corpus import Rejected
-from helpers.songs import Event, Song
+from helpers.songs import Event, Rejected, Song
 
 TERM_SYMBOL = "."  # begins and ends every song
 HOLD_SYMBOL = "_"  # the grid's "still sounding"

@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3.util import Retry
 
-from helpers.corpus import Rejected
+from helpers.songs import Rejected
 
 SITE = "https://www.mutopiaproject.org/"
 LISTING = "cgibin/make-table.cgi?Instrument=Guitar&startat={start}"

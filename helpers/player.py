@@ -18,19 +18,11 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from helpers.render import (
-    MOST_SURPRISE,
-    engrave,
-    mp3_of,
-    png_of,
-    roll_svg,
-    surprise_color,
-    to_audio,
-    to_midi,
-    to_musicxml,
-    voices_of,
-)
-from helpers.songs import Song
+from helpers.figures import MOST_SURPRISE, png_of, roll_svg, surprise_color
+from helpers.midi import to_midi
+from helpers.notation import engrave, to_musicxml
+from helpers.songs import Song, voices_of
+from helpers.sound import mp3_of, to_audio
 
 LIT = "#d1495b"
 LIT_ON_COLORS = "#0a9a55"  # a green, which the colours of surprise have none of
@@ -107,7 +99,7 @@ class Player:
         given: how many events at the beginning were given to the model; a dashed line in the roll ends them.
         note: a line of text under the title.
         downloads: links that save the song as MIDI, MusicXML and MP3.
-    Raises: ValueError as `render.to_midi`, or if there is not one surprise for each event.
+    Raises: ValueError as `midi.to_midi`, or if there is not one surprise for each event.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -29,6 +29,12 @@ def pitch_class(name: str) -> int:
     letter, accidentals = match.groups()
     natural = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter.upper()]
     return (natural + accidentals.count("#") - accidentals.count("b") - accidentals.count("-")) % 12
+
+
+def pitch_name(pitch: int) -> str:
+    """Name and octave of a MIDI number: 60 -> "C4", 70 -> "B♭4"."""
+    names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+    return f"{names[pitch % 12]}{pitch // 12 - 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,35 @@ class Song:
             name = _tiny_name(event.pitches[0]) if event.pitches else "r"
             words += [f"{name}{value}{'~' if event.pitches and value is not values[-1] else ''}" for value in values]
         return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file or song that was not used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Songs that could be read, and what could not, with the reason."""
+
+    songs: list[Song]
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def voices_of(song: Song | Sequence[Song]) -> list[Song]:
+    """The voices of a piece, from high to low: every function here takes one Song or several that sound together.
+
+    Raises: ValueError if there is none, or none of them holds an event.
+    """
+    voices = [song] if isinstance(song, Song) else list(song)
+    if not voices:
+        raise ValueError("there is no voice, so there is nothing to show or play.")
+    if not any(voice.events for voice in voices):
+        raise ValueError(f"song {voices[0].id!r} holds no event, so there is nothing to show or play.")
+    return voices
 
 
 def _tiny_name(pitch: int) -> str:

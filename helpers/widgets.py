@@ -22,11 +22,10 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
+from helpers.composing import Stopped, Writer, Written
 from helpers.encoders import HOLD_SYMBOL, REST_SYMBOL, GridEncoder
 from helpers.player import Player
-from helpers.render import pitch_name
-from helpers.songs import Song, note_values
-from helpers.writers import Stopped, Writer, Written
+from helpers.songs import Song, note_values, pitch_name
 
 KEYS = ("C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 INSTRUMENTS = {  # General MIDI programs, counted from 0
@@ -416,7 +415,8 @@ def song_in(name: str, size: int, data: str | None) -> Song:
     Args: data: the file in base64; None if the browser did not send it.
     Raises: ValueError in one sentence for a file that is too large, empty, of another kind, or broken.
     """
-    from helpers.corpus import SUFFIXES, load_file
+    from helpers.corpus import load_file
+    from helpers.readers import SUFFIXES
 
     name = name.replace("\\", "/").rsplit("/", 1)[-1]
     if size > LARGEST_FILE:

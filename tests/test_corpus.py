@@ -6,11 +6,12 @@ from fractions import Fraction
 
 import pytest
 
-from helpers import corpus
+from helpers import cache, corpus
 from helpers.corpus import load_chorale_voices, load_chorales, load_essen, load_folder, load_songs_in_kern
 from helpers.datasets import split_by_family
-from helpers.render import to_midi, to_musicxml
-from helpers.songs import Event, Song
+from helpers.midi import to_midi
+from helpers.notation import to_musicxml
+from helpers.songs import Corpus, Event, Song
 
 KERN = """!!!OTL: Ein Lied
 !!!SCT: E0001A
@@ -39,7 +40,7 @@ KERN = """!!!OTL: Ein Lied
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
-    monkeypatch.setenv(corpus.CACHE_VARIABLE, str(folder))
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(folder))
     return folder
 
 
@@ -109,12 +110,12 @@ def test_songs_load_in_a_script_without_a_main_guard(own_cache, tmp_path):
 
 
 def test_the_cache_goes_to_the_users_folder_where_data_is_read_only(monkeypatch, tmp_path):
-    monkeypatch.delenv(corpus.CACHE_VARIABLE, raising=False)
+    monkeypatch.delenv(cache.CACHE_VARIABLE, raising=False)
     monkeypatch.setattr(os, "access", lambda *_: False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
-    assert tmp_path in corpus.cache_folder().parents
+    assert tmp_path in cache.cache_folder().parents
 
 
 def test_songs_load_where_no_cache_can_be_written_and_nothing_is_left_behind(own_cache, monkeypatch, capsys):
@@ -348,9 +349,9 @@ def test_a_midi_file_with_too_little_music_for_a_key_says_so(tmp_path, monkeypat
     size = int.from_bytes(data[18:22], "big")
     (tmp_path / "one.mid").write_bytes(data[:18] + (size - 6).to_bytes(4, "big") + data[22 : at - 1] + data[at + 5 :])
     monkeypatch.setattr(stream.Stream, "analyze", nothing_found)
-    from helpers.corpus import _read_file
+    from helpers.readers import read_file
 
-    (rejected,) = _read_file(str(tmp_path / "one.mid"), "one.mid", None, False)
+    (rejected,) = read_file(str(tmp_path / "one.mid"), "one.mid", None, False)
     assert "its key cannot be found" in rejected.reason
 
 
@@ -361,9 +362,9 @@ def test_the_voices_of_the_chorales_need_no_cache(monkeypatch):
 
     def nothing_cached(name, jobs, label):
         calls.append(len(jobs()))
-        return corpus.Corpus(made, [])
+        return Corpus(made, [])
 
-    monkeypatch.setattr(corpus, "_cached", nothing_cached)  # as where no cache can be written: read anew each time
+    monkeypatch.setattr(corpus, "cached", nothing_cached)  # as where no cache can be written: read anew each time
     assert len(load_chorale_voices()) == len(load_chorales().songs) == 2
     assert all(count > 300 for count in calls)
 

@@ -9,7 +9,7 @@ import soundfile
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from helpers import render
+from helpers import figures, midi, notation, sound
 from helpers.player import Player
 from helpers.songs import Event, Song
 
@@ -42,13 +42,11 @@ def test_midi_read_back_by_another_library_holds_the_same_notes(tune):
     for event in tune.events:
         expected += [(onset, event.duration, pitch) for pitch in event.pitches]
         onset += event.duration
-    assert notes_of(render.to_midi(tune)) == sorted(expected)
+    assert notes_of(midi.to_midi(tune)) == sorted(expected)
 
 
 def test_midi_says_tempo_meter_and_instrument(tune):
-    messages = list(
-        mido.merge_tracks(mido.MidiFile(file=io.BytesIO(render.to_midi(tune, tempo=90, program=40))).tracks)
-    )
+    messages = list(mido.merge_tracks(mido.MidiFile(file=io.BytesIO(midi.to_midi(tune, tempo=90, program=40))).tracks))
     assert {message.program for message in messages if message.type == "program_change"} == {40}
     assert [round(mido.tempo2bpm(message.tempo)) for message in messages if message.type == "set_tempo"] == [90]
     (key,) = [message for message in messages if message.type == "key_signature"]
@@ -59,8 +57,8 @@ def test_midi_says_tempo_meter_and_instrument(tune):
 
 def test_chords_go_into_midi():
     song = Song("x", "", "x", "C", "major", "4/4", (Event((60, 64, 67), 2), Event((62,), Fraction(1, 7))))
-    assert [note[2] for note in notes_of(render.to_midi(song))] == [60, 64, 67, 62]
-    assert notes_of(render.to_midi(song))[3][:2] == (2, Fraction(1, 7))
+    assert [note[2] for note in notes_of(midi.to_midi(song))] == [60, 64, 67, 62]
+    assert notes_of(midi.to_midi(song))[3][:2] == (2, Fraction(1, 7))
 
 
 def peak_frequency(samples, sample_rate):
@@ -75,8 +73,8 @@ def peak_frequency(samples, sample_rate):
 @pytest.mark.parametrize("program", [0, 73])
 def test_sound_has_the_right_pitch(pitch, program):
     song = Song("x", "", "x", "C", "major", "4/4", (Event((pitch,), 2),))
-    samples = render.to_audio(song, tempo=60, program=program)
-    hertz = peak_frequency(samples[4000:36000], render.SAMPLE_RATE)
+    samples = sound.to_audio(song, tempo=60, program=program)
+    hertz = peak_frequency(samples[4000:36000], sound.SAMPLE_RATE)
     cents = 1200 * np.log2(hertz / (440 * 2 ** ((pitch - 69) / 12)))
     cents -= 1200 * round(cents / 1200)  # the strongest partial may be the octave
     assert abs(cents) < 20
@@ -84,27 +82,27 @@ def test_sound_has_the_right_pitch(pitch, program):
 
 @pytest.mark.parametrize("tempo", [60, 100, 200])
 def test_sound_is_there_and_as_long_as_it_should_be(tune, tempo):
-    samples = render.to_audio(tune, tempo=tempo)
+    samples = sound.to_audio(tune, tempo=tempo)
     assert samples.dtype == np.float32 and samples.ndim == 1
     assert np.abs(samples).max() <= 1
     assert np.sqrt((samples**2).mean()) > 0.01
     seconds = float(tune.duration) * 60 / tempo
-    assert len(samples) / render.SAMPLE_RATE == pytest.approx(seconds, rel=0.05)
+    assert len(samples) / sound.SAMPLE_RATE == pytest.approx(seconds, rel=0.05)
 
 
 def test_rests_are_silent_and_a_song_of_rests_is_all_silence():
-    samples = render.to_audio(Song.from_tiny("c8 r4. r2 c4 d4"), tempo=60)
-    seconds = np.arange(len(samples)) / render.SAMPLE_RATE
+    samples = sound.to_audio(Song.from_tiny("c8 r4. r2 c4 d4"), tempo=60)
+    seconds = np.arange(len(samples)) / sound.SAMPLE_RATE
     loud = lambda start, end: np.sqrt((samples[(start <= seconds) & (seconds < end)] ** 2).mean())
     assert loud(2.5, 3.9) < 0.05 * loud(4, 5)
-    assert not render.to_audio(Song.from_tiny("r1")).any()
+    assert not sound.to_audio(Song.from_tiny("r1")).any()
 
 
 def test_mp3_is_read_back_with_the_same_length(tune, tmp_path):
-    data = render.to_mp3(tune, tmp_path / "tune.mp3")
+    data = sound.to_mp3(tune, tmp_path / "tune.mp3")
     samples, rate = soundfile.read(io.BytesIO(data))
     assert (tmp_path / "tune.mp3").read_bytes() == data
-    assert rate == render.SAMPLE_RATE
+    assert rate == sound.SAMPLE_RATE
     assert len(samples) / rate == pytest.approx(float(tune.duration) * 0.6, rel=0.05)
     assert len(data) < 8_000 * float(tune.duration) * 0.6
 
@@ -112,7 +110,7 @@ def test_mp3_is_read_back_with_the_same_length(tune, tmp_path):
 def test_musicxml_holds_the_same_notes(tune):
     from music21 import converter
 
-    score = converter.parse(render.to_musicxml(tune), format="musicxml")
+    score = converter.parse(notation.to_musicxml(tune), format="musicxml")
     from helpers.songs import events_of_stream
 
     assert events_of_stream(score.parts[0], merge_ties=True)[: len(tune.events)] == tune.events
@@ -121,7 +119,7 @@ def test_musicxml_holds_the_same_notes(tune):
 
 def test_upbeats_and_ties_are_written():
     song = Song("x", "", "x", "C", "major", "3/4", (Event((60,), 1), Event((62,), 5), Event((64,), 1)), pickup=1)
-    measures = render.to_music21(song).parts[0].getElementsByClass("Measure")
+    measures = notation.to_music21(song).parts[0].getElementsByClass("Measure")
     assert [float(measure.duration.quarterLength) for measure in measures] == [1, 3, 3]
     assert [note.tie and note.tie.type for note in measures[1].notes] == ["start"]
     assert [note.tie and note.tie.type for note in measures[2].notes] == ["stop", None]
@@ -138,7 +136,7 @@ def test_upbeats_and_ties_are_written():
 )
 def test_spelling_fits_the_key(tonic, mode, names):
     events = tuple(Event((60 + k,), 1) for k in range(12))
-    part = render.to_music21(Song("x", "", "x", tonic, mode, "4/4", events)).parts[0]
+    part = notation.to_music21(Song("x", "", "x", tonic, mode, "4/4", events)).parts[0]
     written = [note.pitch for note in part.flatten().notes]
     assert [pitch.midi for pitch in written] == list(range(60, 72))
     assert [pitch.name for pitch in written] == names.split()
@@ -148,11 +146,11 @@ def test_every_key_can_be_written():
     for tonic in ("Cb", "Gb", "C#", "D#", "G#", "A#", "Fb"):
         for mode in ("major", "minor"):
             song = Song("x", "", "x", tonic, mode, "4/4", (Event((61,), 4),))
-            assert "<svg" in render.notation_svg(song)
+            assert "<svg" in notation.notation_svg(song)
 
 
 def test_notation_has_a_head_for_every_note_and_a_time_for_each(tune):
-    svg, moments = render.engrave(tune)
+    svg, moments = notation.engrave(tune)
     heads = len(re.findall(r'class="note"', svg))
     assert heads == sum(len(names) for _, _, names in moments)
     onsets = [start for start, _, _ in moments]
@@ -167,13 +165,13 @@ def test_notation_has_a_head_for_every_note_and_a_time_for_each(tune):
 
 
 def test_png_is_a_picture_with_ink(tune):
-    picture = np.asarray(Image.open(io.BytesIO(render.notation_png(tune))))
+    picture = np.asarray(Image.open(io.BytesIO(notation.notation_png(tune))))
     assert picture.shape[1] >= 700
     assert 0.01 < (picture < 128).mean() < 0.3
 
 
 def test_piano_roll_draws_each_note(tune):
-    ax = render.piano_roll(tune, plt.figure().gca())
+    ax = figures.piano_roll(tune, plt.figure().gca())
     assert len(ax.patches) == sum(len(event.pitches) for event in tune.events)
     assert ax.get_xlabel() and ax.get_ylabel()
     plt.close("all")
@@ -183,7 +181,7 @@ def test_model_graph_needs_no_graphviz_program(monkeypatch):
     import torch
 
     monkeypatch.setenv("PATH", "")
-    svg = render.model_graph(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh()), torch.zeros(2, 4))
+    svg = figures.model_graph(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh()), torch.zeros(2, 4))
     assert "<svg" in svg and "Linear" in svg
 
 
@@ -192,12 +190,12 @@ def test_model_graph_needs_no_graphviz_program(monkeypatch):
 )
 def test_bad_settings_are_refused(tune, how, says):
     with pytest.raises(ValueError, match=says):
-        render.to_midi(tune, **how)
+        midi.to_midi(tune, **how)
 
 
 def test_an_empty_song_is_refused_everywhere():
     empty = Song("nothing", "", "x", "C", "major", "4/4", ())
-    for show in (render.to_midi, render.to_audio, render.to_musicxml, render.notation_svg, render.piano_roll, Player):
+    for show in (midi.to_midi, sound.to_audio, notation.to_musicxml, notation.notation_svg, figures.piano_roll, Player):
         with pytest.raises(ValueError, match="'nothing' holds no event"):
             show(empty)
 
@@ -225,7 +223,7 @@ def test_titles_never_become_markup(tune):
     assert "<script>alert" not in html
     assert html.count("<script>") == 1
     assert "&lt;script&gt;" in html
-    assert "<script>alert" not in render.notation_svg(Song("x", evil, "x", "C", "major", "4/4", (Event((60,), 1),)))
+    assert "<script>alert" not in notation.notation_svg(Song("x", evil, "x", "C", "major", "4/4", (Event((60,), 1),)))
 
 
 VOICES = [
@@ -235,14 +233,14 @@ VOICES = [
 
 
 def test_voices_have_a_staff_an_instrument_and_a_sound_each():
-    score = render.to_music21(VOICES)
+    score = notation.to_music21(VOICES)
     assert len(score.parts) == 4 and [len(part.flatten().notes) for part in score.parts] == [2, 2, 2, 2]
-    svg, moments = render.engrave(VOICES)
+    svg, moments = notation.engrave(VOICES)
     assert [len(names) for _, _, names in moments] == [4, 4] and svg.count('class="staff') >= 4
-    data = mido.MidiFile(file=io.BytesIO(render.to_midi(VOICES, program=[73, 71, 70, 42])))
+    data = mido.MidiFile(file=io.BytesIO(midi.to_midi(VOICES, program=[73, 71, 70, 42])))
     programs = {m.program: m.channel for track in data.tracks for m in track if m.type == "program_change"}
     assert set(programs) == {73, 71, 70, 42} and len(set(programs.values())) == 4
-    together, alone = render.to_audio(VOICES, program=[73, 71, 70, 42]), render.to_audio(VOICES[0], program=73)
+    together, alone = sound.to_audio(VOICES, program=[73, 71, 70, 42]), sound.to_audio(VOICES[0], program=73)
     assert len(together) == len(alone) and np.abs(together).max() > 0.5
     spectrum = np.abs(np.fft.rfft(together[2000:26000] * np.hanning(24000)))
     for pitch in (76, 67, 60, 48):  # each voice is heard
@@ -253,13 +251,13 @@ def test_voices_have_a_staff_an_instrument_and_a_sound_each():
 
 def test_voices_and_instruments_must_match():
     with pytest.raises(ValueError, match="2 instruments for 4 voices"):
-        render.to_midi(VOICES, program=[0, 1])
+        midi.to_midi(VOICES, program=[0, 1])
     with pytest.raises(ValueError, match="no voice"):
-        render.to_midi([])
+        midi.to_midi([])
 
 
 def test_the_roll_has_a_bar_for_each_note_where_it_sounds(tune):
-    svg, timed = render.roll_svg(tune)
+    svg, timed = figures.roll_svg(tune)
     sounding = [event for event in tune.events if event.pitches]
     assert svg.count("<rect") == len(timed) == len(sounding)
     bars = {
@@ -270,14 +268,14 @@ def test_the_roll_has_a_bar_for_each_note_where_it_sounds(tune):
         x, wide = bars[name]
         assert x == pytest.approx(34 + start * per_quarter, abs=0.1)
         assert wide == pytest.approx((end - start) * per_quarter - 1, abs=0.2)
-    assert np.array(Image.open(io.BytesIO(render.png_of(svg)))).min() < 120
+    assert np.array(Image.open(io.BytesIO(figures.png_of(svg)))).min() < 120
 
 
 def test_surprise_colours_each_note_on_staff_and_roll(tune):
     surprise = [0.5 * k for k in range(len(tune.events))]
     player = Player(tune, surprise=surprise, given=3, note="how <it> was made", downloads=True)
     for event, nats in zip(tune.events, surprise, strict=True):
-        color = render.surprise_color(nats)
+        color = figures.surprise_color(nats)
         if event.pitches:
             assert f'fill="{color}"><title>' in player.html  # in the roll
             assert re.search(rf'<g id="[^"]+" color="{color}" fill="{color}" class="note"', player.html)
@@ -294,6 +292,6 @@ def test_surprise_gets_lighter_with_the_nats_and_stays_readable_on_white():
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
         return np.dot(linear, (0.2126, 0.7152, 0.0722))
 
-    light = [luminance(render.surprise_color(nats)) for nats in (0, 1, 2, 3, 4, 5, 6)]
-    assert light == sorted(light) and render.surprise_color(60) == render.surprise_color(6)
+    light = [luminance(figures.surprise_color(nats)) for nats in (0, 1, 2, 3, 4, 5, 6)]
+    assert light == sorted(light) and figures.surprise_color(60) == figures.surprise_color(6)
     assert 1.05 / (light[-1] + 0.05) > 2.5  # contrast with white

@@ -12,8 +12,9 @@ import mido
 import pytest
 import torch
 
+from helpers.composing import note_writer
 from helpers.encoders import NoteEncoder, StringToIntEncoder
-from helpers.render import to_midi
+from helpers.midi import to_midi
 from helpers.songs import Song
 from helpers.widgets import (
     INSTRUMENTS,
@@ -23,7 +24,6 @@ from helpers.widgets import (
     MelodyInput,
     song_in,
 )
-from helpers.writers import note_writer
 
 SCALE = Song.from_tiny("4/4 c4 d e f g a b c'")
 ALPHABET = StringToIntEncoder.fit([NoteEncoder().encode(SCALE)])

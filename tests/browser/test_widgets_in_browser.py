@@ -124,7 +124,7 @@ import torch
 from helpers.encoders import NoteEncoder, StringToIntEncoder
 from helpers.songs import Song
 from helpers.widgets import Composer, LatentExplorer, MelodyInput
-from helpers.writers import Writer
+from helpers.composing import Writer
 song = Song.from_tiny("4/4 c4 d e f g2 g2 r4")
 vocabulary = StringToIntEncoder.fit([NoteEncoder().encode(song)])
 def next_p(frame):

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from helpers.encoders import NoteEncoder
-from helpers.songs import Song
+from helpers.songs import Song, pitch_name
 
 IN_C = Song("frame", "", "frame", "C", "major", "4/4", ())
 
@@ -99,8 +99,6 @@ class Writer:
 
     def _ids(self, start: Song) -> list[int]:
         """The beginning as ids; where the model has no token for a note, a sentence that says which note."""
-        from helpers.render import pitch_name
-
         try:
             return list(map(int, self.encode(start)))[1:-1]
         except ValueError as whole:

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from helpers.composing import Stopped, Writer, likeliest, note_writer, steps_of
 from helpers.encoders import GridEncoder, NoteEncoder, StringToIntEncoder
 from helpers.songs import Song
-from helpers.writers import Stopped, Writer, likeliest, note_writer, steps_of
 
 SONG = Song.from_tiny("3/4 c4 d e f g a8 r8")
 ALPHABET = StringToIntEncoder.fit([NoteEncoder().encode(SONG)])

@@ -1,0 +1,178 @@
+"""What was read once is kept on disk: the next load takes milliseconds, and needs no music21.
+
+Notebook: all of them; first met in 01-markov.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from helpers.files import write_atomically
+from helpers.songs import Corpus, Event, Rejected, Song
+
+CACHE_VARIABLE = "NOTES_CACHE"  # set it to a folder to keep the caches there
+FORMAT = 1  # of what is kept; to be raised when a reader comes to read anything differently (a test says when)
+
+
+def cache_folder() -> Path:
+    """$NOTES_CACHE, else data/cache beside this project, else (where that is read-only) the user's cache folder."""
+    if os.environ.get(CACHE_VARIABLE):
+        folder = Path(os.environ[CACHE_VARIABLE]).expanduser()
+        with contextlib.suppress(OSError):  # said later, when the cache cannot be written
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    data = Path(__file__).resolve().parent.parent / "data"
+    if data.is_dir():
+        folder = data / "cache"
+        try:
+            folder.mkdir(exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+        except OSError:
+            pass  # read-only: fall through
+    import platformdirs
+
+    folder = platformdirs.user_cache_path("notes-from-scratch")
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def cached(name: str, jobs: Callable[[], list], label: str, unique_ids: bool = False, stamp: str = "") -> Corpus:
+    """The corpus from its cache, or read on all cores and then cached in place of any older one.
+
+    Args:
+        name: of the cache.
+        jobs: function that lists what is to be done, as (function, arguments) pairs.
+        label: of the progress bar.
+        unique_ids: whether songs with the same id are told apart by a number.
+        stamp: changes when the files do.
+    """
+    version = importlib.metadata.version("music21")
+    path = cache_folder() / f"{name}-music21_{version}-format_{FORMAT}{stamp}.json"
+    corpus = _from_cache(path)
+    if corpus is None:
+        with _alone(path.with_name(f".{name}.lock")):
+            corpus = _from_cache(path, quiet=True)  # of another process, that has just read the same songs
+            if corpus is None:
+                corpus = _read(path, name, jobs, label, unique_ids)
+    return corpus
+
+
+def _from_cache(path: Path, quiet: bool = False) -> Corpus | None:
+    """The corpus in `path`; None, with a reason unless `quiet`, if there is none that can be used."""
+    problem = ""
+    try:
+        return _unpack(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            problem = f"cannot be read ({error.strerror})"
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        problem = "was damaged"
+    if problem and not quiet:
+        print(f"The cache {path} {problem}; reading the songs again.", file=sys.stderr)
+    return None
+
+
+@contextlib.contextmanager
+def _alone(path: Path):
+    """One process reads a collection; others that want it wait, and then find its cache."""
+    import filelock
+
+    lock = filelock.FileLock(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            lock.acquire(blocking=False)
+            stack.callback(lock.release)
+        except filelock.Timeout:
+            print("Waiting for another process that is reading the same songs.", file=sys.stderr)
+            stack.enter_context(lock)
+        except (OSError, NotImplementedError):  # a folder that cannot be written, or a disk without locks
+            pass
+        yield
+
+
+def _read(path: Path, name: str, jobs, label: str, unique_ids: bool) -> Corpus:
+    results = _in_parallel(jobs(), label)
+    songs = [song for song in results if isinstance(song, Song)]
+    if unique_ids:
+        songs = with_unique_ids(songs)
+    corpus = Corpus(songs, [rejected for rejected in results if isinstance(rejected, Rejected)])
+    try:
+        write_atomically(path, _pack(corpus).encode("utf-8"))
+        for old in path.parent.glob(f"{name}-music21_*.json"):
+            if old != path:
+                old.unlink(missing_ok=True)
+    except OSError as error:
+        print(
+            f"The songs were read but not cached: {error.strerror or error} in {path.parent}. Set {CACHE_VARIABLE} to "
+            "a folder that can be written.",
+            file=sys.stderr,
+        )
+    return corpus
+
+
+def _in_parallel(jobs: list, label: str) -> list:
+    """Runs (function, arguments) pairs on all cores, with a progress bar, and chains their results in order."""
+    from tqdm import tqdm  # here, because a cached load needs neither of the two
+
+    if len(jobs) < 20:  # starting worker processes would take longer
+        return [result for function, arguments in jobs for result in function(*arguments)]
+    import joblib
+
+    workers = joblib.Parallel(n_jobs=-1, return_as="generator")(
+        joblib.delayed(function)(*arguments) for function, arguments in jobs
+    )
+    return list(itertools.chain.from_iterable(tqdm(workers, f"Reading {label}", len(jobs), unit="song")))
+
+
+def with_unique_ids(songs: list[Song]) -> list[Song]:
+    """Erk's numbering repeats itself four times; the second E0001 becomes E0001#2."""
+    seen: dict[str, int] = {}
+    unique = []
+    for song in songs:
+        seen[song.id] = seen.get(song.id, 0) + 1
+        unique.append(song if seen[song.id] == 1 else replace(song, id=f"{song.id}#{seen[song.id]}"))
+    return unique
+
+
+def _pack(corpus: Corpus) -> str:
+    """JSON with every distinct event written once: a corpus has few, and the file loads in milliseconds."""
+    table: dict[Event, int] = {}
+    songs = []
+    for song in corpus.songs:
+        numbers = [table.setdefault(event, len(table)) for event in song.events]
+        labels = [song.id, song.title, song.family, song.tonic, song.mode, song.meter, str(song.pickup)]
+        songs.append([labels, numbers])
+    body = json.dumps(
+        {
+            "events": [[list(event.pitches), str(event.duration)] for event in table],
+            "songs": songs,
+            "rejected": [[rejected.name, rejected.reason] for rejected in corpus.rejected],
+        }
+    )
+    return json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body})
+
+
+def _unpack(text: str) -> Corpus:
+    """The inverse of _pack. Raises ValueError if the text is not what _pack wrote."""
+    outer = json.loads(text)
+    if hashlib.sha256(outer["body"].encode()).hexdigest() != outer["sha256"]:
+        raise ValueError("checksum")
+    data = json.loads(outer["body"])
+    table = [Event(tuple(pitches), Fraction(duration)) for pitches, duration in data["events"]]
+    songs = [
+        Song(*labels[:6], tuple(map(table.__getitem__, numbers)), Fraction(labels[6]))
+        for labels, numbers in data["songs"]
+    ]
+    return Corpus(songs, [Rejected(*row) for row in data["rejected"]])

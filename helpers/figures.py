@@ -1,0 +1,165 @@
+"""Pictures: piano rolls, the colours of the models, graphs of networks.
+
+Notebook: all of them; first met in 01-markov.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from helpers.songs import Song, pitch_name, voices_of
+
+# One colour a model, the same in every notebook; their lightness differs too, for greyscale.
+PALETTE = {
+    "real songs": "#8c8c8c",
+    "Markov": "#e6a817",
+    "network": "#2a9d8f",
+    "LSTM": "#5b2a86",
+    "VAE": "#d1495b",
+    "WaveNet": "#14507a",
+}
+FIGURE_STYLE = {  # for plt.rcParams: figures that fit a phone
+    "figure.figsize": (7, 3),
+    "figure.dpi": 90,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 10,
+}
+MOST_SURPRISE = 6.0  # nats: one chance in 400; more looks the same
+
+
+def surprise_color(nats: float) -> str:
+    """The colour of a surprise, dark blue for none, over purple to orange for MOST_SURPRISE and more.
+
+    Its lightness rises with the surprise, so it can be read in grey, and it never is too light to see on white.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return to_hex(colormaps["plasma"](0.68 * min(max(nats / MOST_SURPRISE, 0), 1)))
+
+
+def roll_svg(song: Song | Sequence[Song], width: int = 720, surprise: Sequence[float] | None = None, given: int = 0):
+    """A piano roll as SVG text: time to the right, pitch upwards, barlines in grey, drawn small.
+
+    Args:
+        song: one Song or several voices, each in a grey of its own.
+        surprise: nats for each event of a single voice, shown as colour.
+        given: mark the end of the first so many events with a dashed line.
+    Returns: SVG text, and for each note (onset, end, id of its element), onset and end in quarter lengths.
+    Raises: ValueError as `voices_of`, or if there is not one surprise for each event.
+    """
+    voices = voices_of(song)
+    if surprise is not None and len(surprise) != len(voices[0].events):
+        raise ValueError(f"{len(surprise)} surprises for {len(voices[0].events)} events; give one for each.")
+    pitches = [pitch for voice in voices for event in voice.events for pitch in event.pitches] or [60]
+    low, high = min(pitches) - 1, max(pitches) + 1
+    row, left = max(3.0, min(6.0, 110 / (high - low + 1))), 34
+    height = (high - low + 1) * row
+    duration = float(max(voice.duration for voice in voices))
+    across = lambda time: round(left + float(time) / duration * (width - left - 2), 1)
+    up = lambda pitch: round((high - pitch) * row, 1)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}">']
+    for pitch in range(low, high + 1):
+        if pitch % 12 == 0:
+            parts.append(f'<path d="M{left} {up(pitch) + row / 2} H{width - 2}" stroke="#e4e4e4"/>')
+    barline = voices[0].pickup
+    while barline < duration:
+        parts.append(f'<path d="M{across(barline)} 0 V{height:.0f}" stroke="#d0d0d0"/>')
+        barline += voices[0].measure_length
+    for pitch in sorted({min(pitches), max(pitches)}):
+        parts.append(
+            f'<text x="0" y="{up(pitch) + row / 2 + 3.5}" font-size="10" fill="#555">{pitch_name(pitch)}</text>'
+        )
+    greys, timed = ("#555", "#7a7a7a", "#999", "#444"), []
+    for number, voice in enumerate(voices):
+        onset = Fraction(0)
+        for k, event in enumerate(voice.events):
+            end = onset + event.duration
+            nats = "" if surprise is None else f", surprise {surprise[k]:.2f} nats"
+            color = greys[number % 4] if surprise is None else surprise_color(surprise[k])
+            for pitch in event.pitches:
+                name = f"roll-{number}-{k}-{pitch}"
+                timed.append((float(onset), float(end), name))
+                parts.append(
+                    f'<rect id="{name}" class="note" x="{across(onset)}" y="{up(pitch)}" height="{row - 0.5:.1f}" '
+                    f'width="{max(across(end) - across(onset) - 1, 1):.1f}" fill="{color}">'
+                    f"<title>{pitch_name(pitch)}, {event.duration} quarters{nats}</title></rect>"
+                )
+            onset = end
+    if given:
+        place = across(sum((event.duration for event in voices[0].events[:given]), Fraction(0)))
+        parts.append(f'<path d="M{place} 0 V{height:.0f}" stroke="#222" stroke-dasharray="3 3"/>')
+    return "".join([*parts, "</svg>"]), timed
+
+
+def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):
+    """Draws a song as bars: time in quarter notes to the right, pitch upwards, barlines in grey.
+
+    Args:
+        ax: matplotlib Axes; the current ones if None.
+        color: of the notes.
+    Returns: the Axes.
+    """
+    from matplotlib import pyplot as plt
+
+    voices_of(song)
+    ax = ax or plt.gca()
+    onset = Fraction(0)
+    for event in song.events:
+        if event.pitches:
+            gap = min(0.06, float(event.duration) * 0.2)
+            ax.barh(event.pitches, float(event.duration) - gap, left=float(onset), height=0.8, color=color)
+        onset += event.duration
+    pitches = [pitch for event in song.events for pitch in event.pitches] or [60, 72]
+    low, high = min(pitches) - 1, max(pitches) + 1
+    barline = song.pickup
+    while barline < song.duration:
+        ax.axvline(float(barline), color="0.85", linewidth=0.8, zorder=0)
+        barline += song.measure_length
+    ticks = [pitch for pitch in range(low, high + 1) if pitch % 12 in (0, 4, 7)]
+    ax.set_yticks(ticks, [pitch_name(pitch) for pitch in ticks])
+    ax.set(ylim=(low - 0.5, high + 0.5), xlim=(0, float(song.duration)))
+    ax.set_xlabel("time (quarter notes)")
+    ax.set_ylabel("pitch")
+    return ax
+
+
+def model_graph(model, x) -> str:
+    """A picture of a PyTorch model on an input, as SVG text, drawn without a system Graphviz.
+
+    Args:
+        model: torch.nn.Module.
+        x: its input tensor, or a tuple of its inputs.
+    """
+    import pygraphviz
+    import torchview
+
+    graph = torchview.draw_graph(model, input_data=x, expand_nested=True, save_graph=False).visual_graph
+    drawing = pygraphviz.AGraph(string=graph.source)
+    return drawing.draw(format="svg", prog="dot").decode("utf-8")
+
+
+def png_of(svg: str, zoom: float = 1.0) -> bytes:
+    """An SVG drawing as a small greyscale-friendly PNG on white."""
+    import resvg_py
+    from matplotlib import get_data_path
+    from PIL import Image
+
+    fonts = Path(get_data_path()) / "fonts" / "ttf"
+    raw = resvg_py.svg_to_bytes(
+        svg_string=svg,
+        zoom=zoom,
+        background="white",
+        skip_system_fonts=True,
+        font_dirs=[str(fonts)],
+        font_family="DejaVu Serif",
+        serif_family="DejaVu Serif",
+    )
+    file = io.BytesIO()
+    Image.open(io.BytesIO(bytes(raw))).convert("L").point(lambda grey: grey // 17 * 17).save(file, "PNG", optimize=True)
+    return file.getvalue()

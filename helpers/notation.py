@@ -1,0 +1,173 @@
+"""Songs as staff notation: MusicXML, and SVG or PNG engraved from it.
+
+Notebook: all of them; first met in 01-markov.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from helpers.figures import png_of
+from helpers.files import write_atomically
+from helpers.songs import Song, voices_of
+
+
+def to_music21(song: Song | Sequence[Song]):
+    """A music21 Score with key, meter, upbeat, barlines, ties over them and spelling that fits the key.
+
+    Each voice has a staff of its own. Raises: as `voices_of`.
+    """
+    from music21 import metadata, stream
+
+    voices = voices_of(song)
+    score = stream.Score([_part(voice) for voice in voices])
+    score.metadata = metadata.Metadata(title=voices[0].title)
+    return score
+
+
+def _part(song: Song):
+    from music21 import bar, chord, clef, key, meter, note, stream, tie
+
+    part = stream.Part()
+    signature = key.Key(song.tonic.replace("b", "-"), song.mode)
+    home = signature.tonic.getEnharmonic() if abs(signature.sharps) > 7 else signature.tonic
+    signature = key.Key(home, song.mode)
+    middle = signature.sharps + (2 if song.mode == "major" else 3.5)  # minor leans to its raised notes
+    spelled = functools.cache(lambda pitch: _spell(pitch, middle))
+    room = song.pickup or song.measure_length
+    measure = stream.Measure(number=1)
+    pitches = [pitch for event in song.events for pitch in event.pitches] or [60]
+    low = sum(pitches) / len(pitches) < 57
+    measure.append([clef.BassClef() if low else clef.TrebleClef(), signature, meter.TimeSignature(song.meter)])
+    measure.paddingLeft = float(song.measure_length - room)  # marks the upbeat as one
+    filled = Fraction(0)
+    for event in song.events:
+        left, first = event.duration, True
+        while left:
+            if filled == room:
+                part.append(measure)
+                measure, filled, room = stream.Measure(number=measure.number + 1), Fraction(0), song.measure_length
+            length = min(left, room - filled)
+            if event.is_rest:
+                written = note.Rest(quarterLength=length)
+            elif len(event.pitches) == 1:
+                written = note.Note(spelled(event.pitches[0]), quarterLength=length)
+            else:
+                written = chord.Chord([spelled(pitch) for pitch in event.pitches], quarterLength=length)
+            left, filled = left - length, filled + length
+            if event.pitches and not (first and not left):
+                written.tie = tie.Tie("start" if first else "continue" if left else "stop")
+            measure.append(written)
+            first = False
+    measure.rightBarline = bar.Barline("final")
+    part.append(measure)
+    return part
+
+
+def _spell(pitch: int, middle: float) -> str:
+    """A note name for a MIDI number: the one nearest to the middle of the key's notes on the line of fifths.
+
+    The line runs ... Bb = -2, F = -1, C = 0, G = 1 ...; the notes of C major lie from -1 to 5, their middle is 2.
+    Source: Temperley (2001), The Cognition of Basic Musical Structures, ch. 5.
+    """
+    fifths = (pitch * 7 + 5) % 12 - 5
+    fifths += 12 * round((middle - fifths) / 12)
+    letter = "FCGDAEB"[(fifths + 1) % 7]
+    sharps = (fifths + 1) // 7
+    octave = (pitch - sharps) // 12 - 1
+    return letter + ("#" * sharps if sharps > 0 else "-" * -sharps) + str(octave)
+
+
+def to_musicxml(song: Song | Sequence[Song], path=None) -> str:
+    """The song as MusicXML text; also written to `path` if given. Raises ValueError for a song without events."""
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+    from music21.musicxml.xmlObjects import MusicXMLExportException
+
+    name = voices_of(song)[0].id
+    try:
+        text = GeneralObjectExporter(to_music21(song)).parse().decode("utf-8")
+    except MusicXMLExportException as error:
+        raise ValueError(f"song {name!r} holds a duration that notation cannot write: {error}") from error
+    if path is not None:
+        write_atomically(Path(path), text.encode("utf-8"))
+    return text
+
+
+def notation_svg(song: Song | Sequence[Song], width: int = 720) -> str:
+    """Staff notation as SVG text, `width` pixels wide and as tall as it needs."""
+    return engrave(song, width)[0]
+
+
+def engrave(
+    song: Song | Sequence[Song], width: int = 720, musicxml: str | None = None
+) -> tuple[str, list[tuple[float, float, list[str]]]]:
+    """Staff notation, and when each of its notes sounds.
+
+    Args: musicxml: the song as MusicXML, where it is at hand already.
+    Returns: SVG text, and for each sounding moment (onset, end, ids of the note elements in the SVG),
+        onset and end in quarter lengths.
+    Raises: ValueError for a song without events.
+    """
+    with _ENGRAVING:
+        svg, moments = _engraved(musicxml or to_musicxml(song), width, voices_of(song)[0].id)
+    onset, timed = {}, []
+    for moment in moments:
+        for name in moment.get("off", ()):
+            timed.append((onset.pop(name), moment["qstamp"], name))
+        for name in moment.get("on", ()):
+            onset[name] = moment["qstamp"]
+    together: dict[tuple[float, float], list[str]] = {}
+    for start, end, name in sorted(timed):
+        together.setdefault((start, end), []).append(name)
+    return svg, [(start, end, names) for (start, end), names in together.items()]
+
+
+_ENGRAVING = threading.Lock()  # there is one toolkit, and the Composer writes in a thread
+
+
+def _engraved(musicxml: str, width: int, name: str) -> tuple[str, list[dict]]:
+    """SVG text and verovio's time map."""
+    toolkit = _verovio()
+    scale = 38
+    toolkit.setOptions(
+        {
+            "pageWidth": round(width * 100 / scale),
+            "pageHeight": 60_000,
+            "adjustPageHeight": True,
+            "scale": scale,
+            "header": "none",
+            "footer": "none",
+            "pageMarginLeft": 20,
+            "pageMarginRight": 20,
+            "pageMarginTop": 20,
+            "pageMarginBottom": 20,
+            "mnumInterval": 64,
+            "svgViewBox": True,
+            "svgFormatRaw": True,
+            "minLastJustification": 0.6,
+            "xmlIdSeed": 1,
+        }
+    )
+    if not toolkit.loadData(musicxml):
+        raise ValueError(f"song {name!r} cannot be engraved.")
+    svg = toolkit.renderToSVG(1)
+    moments = toolkit.renderToTimemap({"includeRests": False})
+    return svg, json.loads(moments) if isinstance(moments, str) else moments
+
+
+@functools.lru_cache(maxsize=1)
+def _verovio():
+    import verovio
+
+    verovio.enableLog(verovio.LOG_ERROR)
+    return verovio.toolkit()
+
+
+def notation_png(song: Song | Sequence[Song], width: int = 720, zoom: float = 1.0) -> bytes:
+    """Staff notation as a PNG picture on white, for readers that strip SVG."""
+    return png_of(notation_svg(song, width), zoom)
