@@ -10,7 +10,7 @@ endif
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-kernel-startup-timeout 600
 WORKERS := -n auto --dist loadscope --no-loadscope-reorder  # a file of tests, or a notebook, at a time on each core
 
-.PHONY: help room setup run test check lint unit browser nbval lab studio notebooks test-colab test-ranges test-load bench clean
+.PHONY: help room setup run test check lint lint-js unit browser nbval lab studio notebooks test-colab test-ranges test-load bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,12 +44,17 @@ run: room .venv/.ready ## pages with notation and sound in site/, then every not
 test: room lint ## check style, run the tests of helpers and notebooks, and every notebook itself
 	$(BIN)/python -m pytest -q -rs $(WORKERS) $(NBVAL) tests notebooks
 
-check: lint .venv/.ready ## check style and run the tests of helpers, without notebooks and browser: for every save
+check: lint lint-js .venv/.ready ## check style and run the tests of helpers, without notebooks and browser: for every save
 	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow" --ignore tests/browser tests
 
 lint: .venv/.ready
 	$(BIN)/python -m ruff check --quiet .
 	$(BIN)/python -m ruff format --check --quiet .
+
+BIOME := npx --yes --prefer-offline @biomejs/biome@2.6.8
+lint-js: ## check the style of JavaScript and CSS, where node is installed
+	@if ! $(BIOME) --version >/dev/null 2>&1; then echo "Without node (or a network) JavaScript and CSS are not checked."; \
+	  else $(BIOME) check --error-on-warnings --log-level=warn helpers; fi
 
 unit: .venv/.ready
 	$(BIN)/python -m pytest -q $(WORKERS) --ignore tests/browser tests

@@ -21,6 +21,17 @@ PALETTE = {
     "VAE": "#d1495b",
     "WaveNet": "#14507a",
 }
+GROUPS = ("#56b4e9", "#d55e00", "#cc79a7", "#8a8d00")  # kinds of songs, such as major and minor: never a model's colour
+SHADES = {  # of everything that is no model
+    "ink": "#222222",
+    "faint": "#555555",
+    "line": "#dddddd",
+    "paper": "#ffffff",
+    "lit": "#009e3c",  # the sounding note: a green, which neither the models nor the colours of surprise have
+    "link": "#2f6fbf",
+    "drawn": "#56b4e9",  # notes and marks made by hand, on light and on dark pages
+}
+_GREYS = ("#555555", "#7a7a7a", "#999999", "#444444")  # of voices
 FIGURE_STYLE = {  # for plt.rcParams: figures that fit a phone
     "figure.figsize": (7, 3),
     "figure.dpi": 90,
@@ -43,58 +54,103 @@ def surprise_color(nats: float) -> str:
     return to_hex(colormaps["plasma"](0.68 * min(max(nats / MOST_SURPRISE, 0), 1)))
 
 
-def roll_svg(song: Song | Sequence[Song], width: int = 720, surprise: Sequence[float] | None = None, given: int = 0):
+def css_variables() -> str:
+    """The colours above as CSS declarations, "--nfs-lit: #009e3c; ...", for a style attribute.
+
+    Notebook: none: called by the player and the widgets.
+    """
+    names = {name.lower().replace(" ", "-"): color for name, color in (PALETTE | SHADES).items()}
+    return "; ".join(f"--nfs-{name}: {color}" for name, color in names.items())
+
+
+def roll_svg(
+    song: Song | Sequence[Song], width: int = 720, surprise: Sequence[float] | None = None, given: int = 0
+) -> tuple[str, list[tuple[float, float, str]]]:
     """A piano roll as SVG text: time to the right, pitch upwards, barlines in grey, drawn small.
 
     Args:
         song: one Song or several voices, each in a grey of its own.
+        width: in pixels.
         surprise: nats for each event of a single voice, shown as colour.
         given: mark the end of the first so many events with a dashed line.
-    Returns: SVG text, and for each note (onset, end, id of its element), onset and end in quarter lengths.
-    Raises: ValueError as `voices_of`, or if there is not one surprise for each event.
+
+    Returns:
+        SVG text, and for each note (onset, end, id of its element), onset and end in quarter lengths.
+
+    Raises:
+        ValueError: as `voices_of`, or if there is not one surprise for each event.
+
+    Notebook: 01-markov, inside `play`.
     """
     voices = voices_of(song)
     if surprise is not None and len(surprise) != len(voices[0].events):
         raise ValueError(f"{len(surprise)} surprises for {len(voices[0].events)} events; give one for each.")
-    pitches = [pitch for voice in voices for event in voice.events for pitch in event.pitches] or [60]
-    low, high = min(pitches) - 1, max(pitches) + 1
-    row, left = max(3.0, min(6.0, 110 / (high - low + 1))), 34
-    height = (high - low + 1) * row
-    duration = float(max(voice.duration for voice in voices))
-    across = lambda time: round(left + float(time) / duration * (width - left - 2), 1)
-    up = lambda pitch: round((high - pitch) * row, 1)
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}">']
-    for pitch in range(low, high + 1):
-        if pitch % 12 == 0:
-            parts.append(f'<path d="M{left} {up(pitch) + row / 2} H{width - 2}" stroke="#e4e4e4"/>')
-    barline = voices[0].pickup
-    while barline < duration:
-        parts.append(f'<path d="M{across(barline)} 0 V{height:.0f}" stroke="#d0d0d0"/>')
-        barline += voices[0].measure_length
-    for pitch in sorted({min(pitches), max(pitches)}):
-        parts.append(
-            f'<text x="0" y="{up(pitch) + row / 2 + 3.5}" font-size="10" fill="#555">{pitch_name(pitch)}</text>'
-        )
-    greys, timed = ("#555", "#7a7a7a", "#999", "#444"), []
+    roll = _Roll(voices, width)
+    roll.draw_lines(voices[0])
     for number, voice in enumerate(voices):
+        roll.draw_notes(number, voice, surprise)
+    if given:
+        end = sum((event.duration for event in voices[0].events[:given]), Fraction(0))
+        roll.draw_barline(end, f'"{SHADES["ink"]}" stroke-dasharray="3 3"')
+    return "".join([*roll.parts, "</svg>"]), roll.timed
+
+
+class _Roll:
+    """A piano roll while it is drawn: its scales, and the SVG elements so far."""
+
+    LEFT = 34  # pixels for the names of pitches
+
+    def __init__(self, voices: Sequence[Song], width: int):
+        self.pitches = [pitch for voice in voices for event in voice.events for pitch in event.pitches] or [60]
+        self.low, self.high = min(self.pitches) - 1, max(self.pitches) + 1
+        rows = self.high - self.low + 1
+        self.row, self.width = max(3.0, min(6.0, 110 / rows)), width
+        self.height = f"{rows * self.row:.0f}"
+        self.duration = float(max(voice.duration for voice in voices))
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {self.height}" width="{width}">'
+        self.parts, self.timed = [head], []
+
+    def across(self, time) -> float:
+        return round(self.LEFT + float(time) / self.duration * (self.width - self.LEFT - 2), 1)
+
+    def up(self, pitch: int) -> float:
+        return round((self.high - pitch) * self.row, 1)
+
+    def draw_barline(self, time, stroke: str) -> None:
+        self.parts.append(f'<path d="M{self.across(time)} 0 V{self.height}" stroke={stroke}/>')
+
+    def draw_lines(self, song: Song) -> None:
+        """A line at every C, a line at every bar, and the names of the lowest and the highest pitch."""
+        line = f'"{SHADES["line"]}"'
+        for pitch in range(self.low, self.high + 1):
+            if pitch % 12 == 0:
+                path = f"M{self.LEFT} {self.up(pitch) + self.row / 2} H{self.width - 2}"
+                self.parts.append(f'<path d="{path}" stroke={line}/>')
+        barline = song.pickup
+        while barline < self.duration:
+            self.draw_barline(barline, line)
+            barline += song.measure_length
+        for pitch in sorted({min(self.pitches), max(self.pitches)}):
+            place = f'x="0" y="{self.up(pitch) + self.row / 2 + 3.5}" font-size="10" fill="{SHADES["faint"]}"'
+            self.parts.append(f"<text {place}>{pitch_name(pitch)}</text>")
+
+    def draw_notes(self, number: int, voice: Song, surprise: Sequence[float] | None) -> None:
+        """A bar for each note of a voice, `timed` with its id."""
         onset = Fraction(0)
         for k, event in enumerate(voice.events):
             end = onset + event.duration
             nats = "" if surprise is None else f", surprise {surprise[k]:.2f} nats"
-            color = greys[number % 4] if surprise is None else surprise_color(surprise[k])
+            color = _GREYS[number % 4] if surprise is None else surprise_color(surprise[k])
+            wide = max(self.across(end) - self.across(onset) - 1, 1)
             for pitch in event.pitches:
                 name = f"roll-{number}-{k}-{pitch}"
-                timed.append((float(onset), float(end), name))
-                parts.append(
-                    f'<rect id="{name}" class="note" x="{across(onset)}" y="{up(pitch)}" height="{row - 0.5:.1f}" '
-                    f'width="{max(across(end) - across(onset) - 1, 1):.1f}" fill="{color}">'
+                self.timed.append((float(onset), float(end), name))
+                place = f'x="{self.across(onset)}" y="{self.up(pitch)}" height="{self.row - 0.5:.1f}"'
+                self.parts.append(
+                    f'<rect id="{name}" class="note" {place} width="{wide:.1f}" fill="{color}">'
                     f"<title>{pitch_name(pitch)}, {event.duration} quarters{nats}</title></rect>"
                 )
             onset = end
-    if given:
-        place = across(sum((event.duration for event in voices[0].events[:given]), Fraction(0)))
-        parts.append(f'<path d="M{place} 0 V{height:.0f}" stroke="#222" stroke-dasharray="3 3"/>')
-    return "".join([*parts, "</svg>"]), timed
 
 
 def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):

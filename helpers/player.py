@@ -11,79 +11,25 @@ from __future__ import annotations
 import base64
 import bisect
 import hashlib
-import html
 import itertools
-import json
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 
-from helpers.figures import MOST_SURPRISE, png_of, roll_svg, surprise_color
+import jinja2
+from IPython.display import display
+
+from helpers.figures import MOST_SURPRISE, css_variables, png_of, roll_svg, surprise_color
 from helpers.midi import to_midi
 from helpers.notation import engrave, to_musicxml
 from helpers.songs import Song, voices_of
 from helpers.sound import mp3_of, to_audio
 
-LIT = "#d1495b"
-LIT_ON_COLORS = "#0a9a55"  # a green, which the colours of surprise have none of
 _count = itertools.count(1)
-
-_TEMPLATE = """\
-<div id="{id}" class="nfs-player">
-<style>
-#{id} {{ background: #fff; color: #222; border: 1px solid #ddd; border-radius: 8px;
-  padding: 8px 12px; max-width: 760px; }}
-#{id} .nfs-title {{ font: 600 14px/1.4 sans-serif; }}
-#{id} .nfs-label {{ font-weight: 400; color: #666; }}
-#{id} .nfs-staff {{ overflow-x: auto; }}
-#{id} .nfs-staff svg {{ width: 100%; min-width: 520px; height: auto; display: block; }}
-#{id} .nfs-staff g.note {{ cursor: pointer; }}
-#{id} .nfs-staff g.lit, #{id} .nfs-staff g.lit * {{ fill: {lit}; stroke: {lit}; stroke-width: 18px; }}
-#{id} audio {{ width: 100%; height: 36px; margin-top: 4px; }}
-#{id} .nfs-still {{ display: none; }}
-#{id} .nfs-roll svg {{ width: 100%; height: auto; display: block; }}
-#{id} .nfs-roll .note {{ cursor: pointer; }}
-#{id} .nfs-roll .lit {{ fill: {lit}; stroke: {lit}; stroke-width: 2px; }}
-#{id} .nfs-more {{ font: 12px/1.6 sans-serif; color: #444; margin-top: 2px; }}
-#{id} .nfs-scale {{ display: inline-block; width: 90px; height: 10px; margin: 0 6px; background: {gradient}; }}
-#{id} .nfs-more a {{ color: #14507a; margin-right: 12px; }}
-</style>
-<div class="nfs-title">{title} <span class="nfs-label">{label}</span></div>
-<div class="nfs-staff" role="img" aria-label="staff notation of {title}">{svg}</div>
-<img class="nfs-still" alt="staff notation of {title}" width="{width}" src="data:image/png;base64,{png}">
-<div class="nfs-roll" role="img" aria-label="piano roll of {title}">{roll}</div>
-<img class="nfs-still" alt="piano roll of {title}" width="{width}" src="data:image/png;base64,{roll_png}">
-{legend}<audio controls preload="auto" aria-label="sound of {title}" src="data:audio/mpeg;base64,{mp3}"></audio>
-{files}<script>
-(function () {{
-  const root = document.getElementById("{id}");
-  if (!root) return;
-  const audio = root.querySelector("audio");
-  const moments = {moments};
-  const notes = moments.map(m => m[2].map(name => root.querySelector('[id="' + name + '"]')).filter(Boolean));
-  const sound = root.querySelector("a.nfs-mp3");
-  if (sound) sound.href = audio.src;
-  let lit = [];
-  function light() {{
-    const now = audio.currentTime;
-    const on = audio.paused && !audio.seeking && now === 0 ? [] :
-      notes.filter((_, k) => moments[k][0] <= now && now < moments[k][1]).flat();
-    for (const note of lit) if (!on.includes(note)) note.classList.remove("lit");
-    for (const note of on) note.classList.add("lit");
-    lit = on;
-  }}
-  function follow() {{ light(); if (!audio.paused && !audio.ended) requestAnimationFrame(follow); }}
-  audio.addEventListener("play", () => {{
-    for (const other of document.querySelectorAll(".nfs-player audio")) if (other !== audio) other.pause();
-    follow();
-  }});
-  for (const name of ["timeupdate", "seeked", "ended", "pause"]) audio.addEventListener(name, light);
-  notes.forEach((group, k) => group.forEach(note => note.addEventListener("click", () => {{
-    audio.currentTime = moments[k][0] + 0.001; audio.play();
-  }})));
-}})();
-</script>
-</div>"""
+_PAGES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
 
 
 class Player:
@@ -99,7 +45,11 @@ class Player:
         given: how many events at the beginning were given to the model; a dashed line in the roll ends them.
         note: a line of text under the title.
         downloads: links that save the song as MIDI, MusicXML and MP3.
-    Raises: ValueError as `midi.to_midi`, or if there is not one surprise for each event.
+
+    Raises:
+        ValueError: as `midi.to_midi`, or if there is not one surprise for each event.
+
+    Notebook: 01-markov, inside `play`.
     """
 
     def __init__(
@@ -116,38 +66,40 @@ class Player:
     ):
         self.song, self.voices, self.tempo = song, voices_of(song), tempo
         self.title = self.voices[0].title if title is None else title
-        self.samples = to_audio(song, tempo, program)
         self.surprise = None if surprise is None else tuple(surprise)
-        roll, roll_timed = roll_svg(song, width, surprise, given)
-        musicxml = to_musicxml(song)
-        svg, timed = engrave(song, width, musicxml)
-        if surprise is not None:
-            svg = _colored(svg, timed, self.voices[0], self.surprise)
-        timed = timed + [(start, end, [name]) for start, end, name in roll_timed]
-        seconds = 60 / tempo
-        moments = [[round(start * seconds, 3), round(end * seconds, 3), names] for start, end, names in timed]
+        self.samples = to_audio(self.voices, tempo, program)
         self.mp3 = mp3_of(self.samples)
-        digest = hashlib.sha256(self.mp3 + svg.encode()).hexdigest()[:8]
-        files = _links(self.title, to_midi(song, tempo=tempo, program=program), musicxml) if downloads else ""
-        legend = _LEGEND if surprise is not None else ""
-        if note:
-            legend += f'<div class="nfs-more">{html.escape(note)}</div>\n'
-        self.html = _TEMPLATE.format(
-            id=f"nfs-{digest}-{next(_count)}",
-            lit=LIT if surprise is None else LIT_ON_COLORS,
-            gradient=_gradient() if surprise is not None else "none",
-            roll=roll,
-            roll_png=base64.b64encode(png_of(roll)).decode(),
-            legend=legend,
-            files=files,
-            title=html.escape(self.title or "untitled"),
-            label=html.escape(self._label()),
+        roll, roll_timed = roll_svg(self.voices, width, self.surprise, given)
+        musicxml = to_musicxml(self.voices)
+        svg, timed = engrave(self.voices, width, musicxml)
+        if self.surprise is not None:
+            svg = _colored(svg, timed, self.voices[0], self.surprise)
+        midi = to_midi(self.voices, tempo=tempo, program=program) if downloads else b""
+        self.html = _PAGES.get_template("player.html").render(
+            id=f"nfs-{hashlib.sha256(self.mp3 + svg.encode()).hexdigest()[:8]}-{next(_count)}",
+            variables=css_variables(),
+            moments=self._moments([*timed, *((start, end, [name]) for start, end, name in roll_timed)]),
+            title=self.title or "untitled",
+            label=self._label(),
             svg=svg,
-            png=base64.b64encode(png_of(svg)).decode(),
+            png=_base64(png_of(svg)),
             width=width,
-            mp3=base64.b64encode(self.mp3).decode(),
-            moments=json.dumps(moments, separators=(",", ":")),
+            roll=roll,
+            roll_png=_base64(png_of(roll)),
+            gradient=_gradient() if self.surprise is not None else "",
+            most=f"{MOST_SURPRISE:g}",
+            note=note,
+            mp3=_base64(self.mp3),
+            files=_files(self._file_name(), midi, musicxml) if downloads else (),
+            file_name=self._file_name(),
         )
+
+    def _moments(self, timed) -> list:
+        seconds = 60 / self.tempo
+        return [[round(start * seconds, 3), round(end * seconds, 3), names] for start, end, names in timed]
+
+    def _file_name(self) -> str:
+        return re.sub(r"[^\w-]+", "-", self.title).strip("-")[:60] or "song"
 
     def _label(self) -> str:
         notes = sum(bool(event.pitches) for voice in self.voices for event in voice.events)
@@ -161,10 +113,32 @@ class Player:
         return self.html
 
 
-_LEGEND = """\
-<div class="nfs-more nfs-legend">surprise of the model: 0 nats, sure<span class="nfs-scale" role="img"
- aria-label="colours from dark blue over purple to orange"></span>6 nats, one chance in 400, and more</div>
-"""
+def play(
+    song: Song | Sequence[Song],
+    title: str | None = None,
+    tempo: float = 100,
+    program: int | Sequence[int] = 0,
+    width: int = 720,
+    surprise: Sequence[float] | None = None,
+    given: int = 0,
+    note: str = "",
+    downloads: bool = False,
+) -> None:
+    """Shows a song's staff with a sound player under it; the sounding note lights up, a click on a note plays from it.
+
+    Args:
+        song, title, tempo, program, width, surprise, given, note, downloads: as `Player`.
+
+    Raises:
+        ValueError: as `Player`.
+
+    Notebook: 01-markov.
+    """
+    display(Player(song, title, tempo, program, width, surprise, given, note, downloads))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _gradient() -> str:
@@ -174,14 +148,10 @@ def _gradient() -> str:
 
 def _colored(svg: str, timed, song: Song, surprise: Sequence[float]) -> str:
     """The staff with each note in the colour of its event's surprise, tied notes in that of their first."""
-    spans, onset = [], Fraction(0)
-    for event, nats in zip(song.events, surprise, strict=True):
-        spans.append((float(onset), nats))
-        onset += event.duration
-    starts = [start for start, _ in spans]
+    starts = [float(start) for start in itertools.accumulate((e.duration for e in song.events), initial=Fraction(0))]
     colors = {}
     for start, _, names in timed:
-        nats = spans[max(bisect.bisect_right(starts, start + 1e-6) - 1, 0)][1]
+        nats = surprise[max(bisect.bisect_right(starts, start + 1e-6) - 1, 0)]
         colors |= dict.fromkeys(names, surprise_color(nats))
     paint = lambda match: (
         f'{match[0]} color="{colors[match[1]]}" fill="{colors[match[1]]}"' if match[1] in colors else match[0]
@@ -189,31 +159,13 @@ def _colored(svg: str, timed, song: Song, surprise: Sequence[float]) -> str:
     return re.sub(r'<g id="([^"]+)"', paint, svg)
 
 
-def _links(title: str, midi: bytes, musicxml: str) -> str:
-    """Links that save the song; the browser takes the MP3 from the player itself."""
-    name = html.escape(re.sub(r"[^\w-]+", "-", title).strip("-")[:60] or "song")
-    to_link = lambda kind, data: f"data:{kind};base64,{base64.b64encode(data).decode()}"
-    kinds = {
-        "MIDI": (f"{name}.mid", to_link("audio/midi", midi)),
-        "MusicXML": (f"{name}.musicxml", to_link("application/vnd.recordare.musicxml+xml", musicxml.encode())),
-    }
-    links = [f'<a download="{file}" href="{link}">{kind}</a>' for kind, (file, link) in kinds.items()]
-    links.append(f'<a class="nfs-mp3" download="{name}.mp3">MP3</a>')
-    return f'<div class="nfs-more nfs-files">save as: {"".join(links)}</div>\n'
-
-
-def play(
-    song: Song | Sequence[Song],
-    title: str | None = None,
-    tempo: float = 100,
-    program: int | Sequence[int] = 0,
-    width: int = 720,
-    **more,
-) -> None:
-    """Shows a song's staff with a sound player under it; the sounding note lights up, a click on a note plays from it.
-
-    Args (more: surprise, given, note) and errors: as `Player`.
-    """
-    from IPython.display import display
-
-    display(Player(song, title, tempo, program, width, **more))
+def _files(name: str, midi: bytes, musicxml: str) -> list[tuple[str, str, str]]:
+    """(kind, file name, link) of what can be saved; the browser takes the MP3 from the player itself."""
+    return [
+        ("MIDI", f"{name}.mid", f"data:audio/midi;base64,{_base64(midi)}"),
+        (
+            "MusicXML",
+            f"{name}.musicxml",
+            f"data:application/vnd.recordare.musicxml+xml;base64,{_base64(musicxml.encode())}",
+        ),
+    ]

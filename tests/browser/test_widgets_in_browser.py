@@ -270,6 +270,7 @@ explorer
 def test_map_by_click_and_sliders(page, lab, pictures):
     open_and_run(page, lab, lab.write("map.ipynb", MAP))
     drawing = page.locator("svg[aria-label^='map of the songs']")
+    page.evaluate("() => { window.first = document.querySelector('.nfs-map'); }")
     before = page.locator(".nfs-cross").get_attribute("d")
     dot = drawing.locator("circle").nth(8)
     at = [float(dot.get_attribute(name)) for name in ("cx", "cy")]
@@ -287,10 +288,11 @@ def test_map_by_click_and_sliders(page, lab, pictures):
     way = page.locator("svg[aria-label^='map of the songs'] path[stroke-dasharray]")
     before = way.get_attribute("d")
     page.get_by_label("walk to").select_option("3. song 2")
-    page.wait_for_function(  # the map is drawn anew, and what lies below it moves for a moment
+    page.wait_for_function(
         "before => document.querySelector('svg[aria-label^=map] path[stroke-dasharray]')?.getAttribute('d') !== before",
         arg=before,
     )
+    assert page.evaluate("() => window.first === document.querySelector('.nfs-map')")  # it is never drawn anew
     page.get_by_role("button", name="Walk").click()
     page.get_by_text("song 0 → song 2").first.wait_for()
     assert notes_shown(page.locator(".nfs-player").first) == (30, 30)
@@ -315,6 +317,9 @@ def test_studio_is_a_page_without_code(page, tmp_path, pictures):
         player.wait_for()
         assert player.evaluate(SOUND)["seconds"] > 3
         page.screenshot(path=pictures / "studio-1200.png", full_page=True)
+        composer.get_by_label("begin with").select_option("drawn")
+        composer.locator(".nfs-grid button[data-pitch='60'][data-step='0']").click()
+        wait_value(page, composer.get_by_label("as text"), "4/4 c8")
         page.set_viewport_size({"width": 400, "height": 900})
         page.wait_for_timeout(500)
         page.screenshot(path=pictures / "studio-400.png", full_page=True)

@@ -1,0 +1,60 @@
+"""Every model of the series so far, ready to go on with one melody.
+
+Notebook: the end of each, and the studio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from helpers.composing import IN_C, Writer
+from helpers.exported import from_notebook
+from helpers.player import play
+from helpers.songs import Song
+
+SERIES = {  # the notebooks whose models write melodies, and what their models are called
+    "01-markov": "Markov",
+    "02-fnn-gradcheck": "network",
+    "03-lstm": "LSTM",
+    "05-wavenet": "WaveNet",
+}
+
+
+def writers(last: str, frame: Song = IN_C) -> dict[str, Writer]:
+    """The shipped models of the series, up to one notebook.
+
+    Args:
+        last: the notebook that is included as the last one, such as "03-lstm".
+        frame: lends meter and upbeat where there is no beginning.
+
+    Returns:
+        name of the model -> Writer, in the order of the series.
+
+    Notebook: 01-markov.
+    """
+    return {
+        label: from_notebook(name).shipped_writer(frame) for name, label in SERIES.items() if name[:2] <= last[:2]
+    }
+
+
+def side_by_side(models: Mapping[str, Writer], melody: Song, seed: int = 1, tempo: float = 120, **settings) -> None:
+    """Plays a melody, and after it what each model makes of it, with the surprise of its notes.
+
+    Args:
+        models: name -> Writer.
+        melody: the beginning, in C major or A minor.
+        seed: the same for all.
+        tempo: quarter notes per minute.
+        settings: temperature, max_length and top_k, as `Writer.write`.
+
+    Raises:
+        ValueError: naming the note that a model does not know.
+
+    Notebook: 01-markov.
+    """
+    play(melody, title="the beginning", tempo=tempo)
+    for name, writer in models.items():
+        written = writer.write(melody, seed=seed, **settings)
+        song = replace(written.song, title=f"{name} goes on, seed {seed}")
+        play(song, tempo=tempo, surprise=written.surprise, given=written.given)

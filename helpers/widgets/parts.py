@@ -1,0 +1,71 @@
+"""What the controls share: labels, buttons, a line of status, and the last few takes.
+
+Notebook: none: used by the other files of this folder.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable
+
+import ipywidgets as widgets
+
+from helpers.figures import css_variables
+from helpers.player import Player
+
+ROW = widgets.Layout(flex_flow="row wrap", display="flex")  # side by side where there is room
+
+
+class Panel(widgets.VBox):
+    """A column of controls with a line of status under it and the last few takes below.
+
+    Args:
+        takes: how many of them to keep on show.
+    """
+
+    def __init__(self, takes: int = 1):
+        self.takes = takes
+        self.message, self.shown = widgets.HTML(), widgets.VBox()
+        super().__init__()
+
+    def say(self, text: str) -> None:
+        """Shows one sentence, or nothing."""
+        self.message.value = status(text)
+
+    def show(self, player: Player) -> None:
+        """Puts a take above the earlier ones."""
+        data = {"text/html": player.html, "text/plain": repr(player)}
+        output = {"output_type": "display_data", "data": data, "metadata": {}}
+        take = widgets.Output(outputs=(output,))  # unlike an HTML widget, it runs the scripts inside
+        self.shown.children = (take, *self.shown.children)[: self.takes]
+
+
+def status(text: str) -> str:
+    """One sentence as HTML, read out by screen readers; never markup."""
+    return f'<p role="status" aria-live="polite" style="margin: 2px">{html.escape(text)}</p>' if text else ""
+
+
+def labelled(kind: type, description: str, value, **settings):
+    """A control with its label, as wide as a phone allows."""
+    layout = widgets.Layout(width="min(calc(100% - 4px), 420px)")
+    return kind(value=value, description=description, layout=layout, style={"description_width": "92px"}, **settings)
+
+
+def column(controls: Iterable) -> widgets.VBox:
+    """Controls one under the other, beside another column where there is room."""
+    return widgets.VBox(list(controls), layout=widgets.Layout(width="min(100%, 380px)"))
+
+
+def button(description: str, tooltip: str, action: Callable[[], None], **settings) -> widgets.Button:
+    """A button as wide as its label."""
+    made = widgets.Button(description=description, tooltip=tooltip, layout=widgets.Layout(width="auto"), **settings)
+    made.on_click(lambda _: action())
+    return made
+
+
+def enable(control: widgets.Button, enabled: bool, tooltip: str) -> None:
+    """Switches a button on or off, with the reason."""
+    control.disabled, control.tooltip = not enabled, tooltip
+
+
+COLORS = css_variables()  # for the style attribute of a front end's root
