@@ -21,11 +21,17 @@ from helpers.files import write_atomically
 from helpers.songs import Corpus, Event, Rejected, Song
 
 CACHE_VARIABLE = "NOTES_CACHE"  # set it to a folder to keep the caches there
-FORMAT = 1  # of what is kept; to be raised when a reader comes to read anything differently (a test says when)
+FORMAT = 2  # of what is kept; to be raised when a reader comes to read anything differently (a test says when)
 
 
 def cache_folder() -> Path:
-    """$NOTES_CACHE, else data/cache beside this project, else (where that is read-only) the user's cache folder."""
+    """$NOTES_CACHE, else data/cache beside this project, else (where that is read-only) the user's cache folder.
+
+    Returns:
+        A folder, made if that is possible.
+
+    Notebook: none; called by `cached`.
+    """
     if os.environ.get(CACHE_VARIABLE):
         folder = Path(os.environ[CACHE_VARIABLE]).expanduser()
         with contextlib.suppress(OSError):  # said later, when the cache cannot be written
@@ -40,7 +46,7 @@ def cache_folder() -> Path:
                 return folder
         except OSError:
             pass  # read-only: fall through
-    import platformdirs
+    import platformdirs  # here, because where the project can be written nothing asks for it
 
     folder = platformdirs.user_cache_path("notes-from-scratch")
     with contextlib.suppress(OSError):
@@ -57,6 +63,11 @@ def cached(name: str, jobs: Callable[[], list], label: str, unique_ids: bool = F
         label: of the progress bar.
         unique_ids: whether songs with the same id are told apart by a number.
         stamp: changes when the files do.
+
+    Returns:
+        The songs in the order of the jobs, and what was rejected.
+
+    Notebook: none; called by corpus.
     """
     version = importlib.metadata.version("music21")
     path = cache_folder() / f"{name}-music21_{version}-format_{FORMAT}{stamp}.json"
@@ -87,7 +98,7 @@ def _from_cache(path: Path, quiet: bool = False) -> Corpus | None:
 @contextlib.contextmanager
 def _alone(path: Path):
     """One process reads a collection; others that want it wait, and then find its cache."""
-    import filelock
+    import filelock  # here, because a cached load locks nothing
 
     lock = filelock.FileLock(path)
     with contextlib.ExitStack() as stack:
@@ -128,7 +139,7 @@ def _in_parallel(jobs: list, label: str) -> list:
 
     if len(jobs) < 20:  # starting worker processes would take longer
         return [result for function, arguments in jobs for result in function(*arguments)]
-    import joblib
+    import joblib  # takes a quarter of a second
 
     workers = joblib.Parallel(n_jobs=-1, return_as="generator")(
         joblib.delayed(function)(*arguments) for function, arguments in jobs
@@ -137,7 +148,16 @@ def _in_parallel(jobs: list, label: str) -> list:
 
 
 def with_unique_ids(songs: list[Song]) -> list[Song]:
-    """Erk's numbering repeats itself four times; the second E0001 becomes E0001#2."""
+    """Songs told apart by a number where ids repeat: the second E0001 becomes E0001#2, as four times in "erk".
+
+    Args:
+        songs: in any order.
+
+    Returns:
+        The same songs in the same order.
+
+    Notebook: none; called by `cached` and corpus.load_file.
+    """
     seen: dict[str, int] = {}
     unique = []
     for song in songs:

@@ -10,6 +10,9 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+
 from helpers.exported import from_notebook
 from helpers.files import write_atomically
 
@@ -18,7 +21,14 @@ REQUIRED = ("notebook", "class", "hyperparameters", "vocabulary", "data", "seed"
 
 
 class Checkpoint(NamedTuple):
-    """A model in evaluation mode, and its card."""
+    """A trained model.
+
+    Attributes:
+        model: torch.nn.Module, in evaluation mode.
+        card: what it is, as given to `save`, and the weights' SHA-256 hash.
+
+    Notebook: 02-fnn-gradcheck.
+    """
 
     model: Any
     card: dict
@@ -32,11 +42,16 @@ def save(model, name: str, card: dict, folder=MODELS) -> Path:
         name: of the checkpoint, such as "02-fnn".
         card: a JSON object with at least "notebook" and "class" (where the model is defined),
             "hyperparameters" (its keyword arguments), "vocabulary", "data", "seed" and "scores".
-    Returns: the path of the weights.
-    Raises: ValueError naming what the card lacks.
-    """
-    from safetensors.torch import save as to_bytes
+        folder: where the two files go; made if it is not there.
 
+    Returns:
+        the path of the weights.
+
+    Raises:
+        ValueError: naming what the card lacks.
+
+    Notebook: 02-fnn-gradcheck.
+    """
     missing = [key for key in REQUIRED if key not in card]
     if missing:
         raise ValueError(f"the card of {name!r} lacks {', '.join(missing)}.")
@@ -56,14 +71,15 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
     Args:
         name: of the checkpoint, such as "02-fnn".
         build: the model's class; the one that the card's notebook exports if None.
+        folder: where the two files are.
         device: where the weights go.
-    Returns: (model in evaluation mode, card).
-    Raises:
-        FileNotFoundError naming the checkpoints there are, if this is none of them.
-        ValueError if weights and card do not belong together, or the model has other tensors than the file.
-    """
-    from safetensors.torch import load as from_bytes
 
+    Raises:
+        FileNotFoundError: naming the checkpoints there are, if this is none of them.
+        ValueError: if weights and card do not belong together, or the model has other tensors than the file.
+
+    Notebook: 02-fnn-gradcheck.
+    """
     path = Path(folder) / f"{name}.safetensors"
     if not path.is_file() or not path.with_suffix(".json").is_file():
         there = ", ".join(sorted(file.stem for file in Path(folder).glob("*.safetensors"))) or "none"

@@ -20,7 +20,16 @@ FOLDER = Path(__file__).resolve().parent.parent
 def install(folder: Path = FOLDER) -> str:
     """Installs the project in `folder` with what it needs, and says in two lines what was done.
 
-    Raises: RuntimeError with pip's own words if it fails.
+    Args:
+        folder: of the project, where its pyproject.toml is.
+
+    Returns:
+        the two lines, to be printed.
+
+    Raises:
+        RuntimeError: with pip's own words if it fails.
+
+    Notebook: 01-markov, in the set-up cell, as in all of them.
     """
     before, begin = _installed(), time.perf_counter()
     kept = {name: before[name] for name in KEPT if name in before}

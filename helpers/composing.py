@@ -1,6 +1,6 @@
 """A model that writes songs, as the Composer and the comparisons use it; and how surprised it is by each note.
 
-Notebook: all of them; first met in 01-markov.
+Notebook: all but 04-autoencoder-vae; first met in 01-markov.
 """
 
 from __future__ import annotations
@@ -12,21 +12,33 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from helpers.encoders import NoteEncoder
+from helpers.exported import from_notebook
 from helpers.songs import Song, pitch_name
 
 IN_C = Song("frame", "", "frame", "C", "major", "4/4", ())
 
 
 class Stopped(Exception):
-    """Raised out of `Writer.write` by an `on_step` that wants no more."""
+    """Raised out of `Writer.write` by an `on_step` that wants no more.
+
+    Notebook: none: raised by the Composer.
+    """
 
 
 class Written(NamedTuple):
-    """A song and, for each of its events, the model's surprise: -log p in nats before it was heard (temperature 1)."""
+    """A song, and how surprised the model was by it.
+
+    Attributes:
+        song: the beginning, and what the model wrote after it.
+        surprise: for each event, -log p in nats before it was heard (temperature 1).
+        given: how many of the events were the beginning that it was handed.
+
+    Notebook: 05-wavenet.
+    """
 
     song: Song
     surprise: tuple[float, ...]
-    given: int  # how many of the events were the beginning that it was handed
+    given: int
 
 
 @dataclass(frozen=True)
@@ -35,11 +47,13 @@ class Writer:
 
     Attributes:
         next_p: function of a song that lends its meter and upbeat -> function of the ids so far -> p (m,) of the next.
-        encode: song -> ids, the terminal 0 at both ends. Raises ValueError for what the model cannot express.
-        decode: (ids, that song) -> song.
+        encode: song -> ids, the terminal 0 at both ends; raises ValueError for what the model cannot express.
+        decode: (ids, song that lends its meter and upbeat) -> song.
         frame: lends meter and upbeat where there is no beginning.
         spans: song -> how many tokens each event takes; one each if None.
         per_note: how many tokens to allow for each note asked for.
+
+    Notebook: 03-lstm; made by `note_writer` from 01-markov on.
     """
 
     next_p: Callable
@@ -62,33 +76,23 @@ class Writer:
 
         Args:
             start: the beginning, kept as it is; None begins with nothing.
-            temperature: 1 as learned, lower for the likeliest notes, higher for surprises.
+            temperature: from 0; 1 as learned, lower for the likeliest notes (0: always), higher for surprises.
             max_length: of the song in notes, the beginning included; it may end sooner.
             seed: the same seed writes the same song.
             top_k: draw among the k likeliest tokens only; 0 for all.
             on_step: called with the number of tokens so far; may raise Stopped.
-        Raises: ValueError in one sentence, for a beginning that is too long or holds a note the model does not know.
+
+        Returns:
+            the song with the surprise of each event.
+
+        Raises:
+            ValueError: in one sentence, for a beginning that is too long or holds a note the model does not know.
         """
-        from helpers.exported import from_notebook
-
         frame = start or self.frame
-        typed = self._ids(start) if start else []
-        longest = max_length * self.per_note
-        if len(typed) >= longest:
-            raise ValueError(
-                f"the beginning alone takes {len(typed)} tokens, and a song of {max_length} notes may have {longest}; "
-                "ask for a longer one, or shorten the beginning."
-            )
-        model, heard = self.next_p(frame), []
-
-        def next_p(history):
-            while len(heard) < len(history):  # at first all of the beginning, then one at a time
-                heard.append(model(history[: len(heard) + 1]))
-                if on_step:
-                    on_step(len(heard))
-            return likeliest(heard[-1], top_k)
-
-        ids = from_notebook("01-markov").compose(next_p, typed, temperature, longest, seed)
+        typed = self._typed(start, max_length) if start else []
+        heard: list = []
+        next_p = _remembering(self.next_p(frame), heard, top_k, on_step)
+        ids = from_notebook("01-markov").compose(next_p, typed, temperature, max_length * self.per_note, seed)
         ended = len(ids) > 1 and ids[-1] == 0
         tokens = ids[1 : len(ids) - ended]
         if not tokens:
@@ -96,6 +100,16 @@ class Writer:
         each = [-math.log(max(p[token].item(), 1e-300)) for p, token in zip(heard, tokens, strict=False)]
         song = self.decode(ids, frame)
         return Written(song, self._per_event(song, each), len(start.events) if start else 0)
+
+    def _typed(self, start: Song, max_length: int) -> list[int]:
+        """The beginning as ids, if it leaves room for a token of the model's own."""
+        typed, longest = self._ids(start), max_length * self.per_note
+        if len(typed) >= longest:
+            raise ValueError(
+                f"the beginning alone takes {len(typed)} tokens, and a song of {max_length} notes may have {longest}; "
+                "ask for a longer one, or shorten the beginning."
+            )
+        return typed
 
     def _ids(self, start: Song) -> list[int]:
         """The beginning as ids; where the model has no token for a note, a sentence that says which note."""
@@ -127,6 +141,19 @@ class Writer:
         return tuple(total)
 
 
+def _remembering(model: Callable, heard: list, top_k: int, on_step: Callable | None) -> Callable:
+    """A model that keeps in `heard` what it says of each token, and lets only the likeliest pass."""
+
+    def next_p(history):
+        while len(heard) < len(history):  # at first all of the beginning, then one at a time
+            heard.append(model(history[: len(heard) + 1]))
+            if on_step:
+                on_step(len(heard))
+        return likeliest(heard[-1], top_k)
+
+    return next_p
+
+
 def note_writer(next_p: Callable, vocabulary, frame: Song = IN_C) -> Writer:
     """A Writer for a model whose tokens are notes, as NoteEncoder makes them.
 
@@ -134,14 +161,30 @@ def note_writer(next_p: Callable, vocabulary, frame: Song = IN_C) -> Writer:
         next_p: function of a song that lends its meter and upbeat -> function of the ids so far -> p (m,).
         vocabulary: the StringToIntEncoder of its ids.
         frame: lends meter and upbeat where there is no beginning.
+
+    Notebook: 01-markov.
     """
     notes = NoteEncoder()
-    encode = lambda song: vocabulary.encode(notes.encode(song))
-    return Writer(next_p, encode, lambda ids, like: notes.decode(vocabulary.decode(ids), like), frame)
+    return Writer(
+        next_p,
+        encode=lambda song: vocabulary.encode(notes.encode(song)),
+        decode=lambda ids, like: notes.decode(vocabulary.decode(ids), like),
+        frame=frame,
+    )
 
 
 def likeliest(p, k: int):
-    """p (m,) with all but its k largest entries put to zero, summing to 1 again; p itself for k = 0."""
+    """p with all but its k largest entries put to zero, summing to 1 again.
+
+    Args:
+        p: tensor (m,) of probabilities.
+        k: how many entries stay; 0, or m and more, for all.
+
+    Returns:
+        a tensor (m,); p itself if all stay.
+
+    Notebook: none: called by `Writer.write`.
+    """
     if not 0 < k < len(p):
         return p
     values, places = p.topk(k)
@@ -149,5 +192,12 @@ def likeliest(p, k: int):
 
 
 def steps_of(song: Song, step=Fraction(1, 4)) -> list[int]:
-    """How many time steps each event takes: the `spans` of a model that writes on a grid."""
+    """How many time steps each event takes: the `spans` of a model that writes on a grid.
+
+    Args:
+        song: its durations must be multiples of the step.
+        step: one time step in quarter lengths.
+
+    Notebook: 03-lstm.
+    """
     return [int(event.duration / step) for event in song.events]

@@ -21,7 +21,10 @@ from helpers.songs import Corpus, Rejected, Song
 
 
 def essen_parts() -> list[str]:
-    """Names of the parts of the Essen collection inside music21, such as "erk" or "kinder"."""
+    """Names of the parts of the Essen collection inside music21, such as "erk" or "kinder".
+
+    Notebook: none; for songs of your own choice.
+    """
     return sorted(_essen_files())
 
 
@@ -37,8 +40,12 @@ def load_essen(part: str = "erk", bar_accidentals: bool = False) -> Corpus:
         bar_accidentals: let an accidental hold until the barline, as in print. music21 reads these files as
             ABC 1.3, where it holds for its own note only, and the series' published figures rest on that
             reading; in "erk" the two differ in 0.4 % of the notes.
-    Raises: ValueError naming the parts there are, if `part` is none of them.
+
+    Raises:
+        ValueError: `part` is none of them; names those there are.
+
     Source: Schaffrath (1995), The Essen Folksong Collection; ABC by Seymour Shlien.
+    Notebook: 01-markov.
     """
     files = _essen_files()
     if part not in files:
@@ -55,6 +62,8 @@ def load_chorales() -> Corpus:
     Bach set many melodies more than once, so `song.family` stands for the opening of the melody, whatever
     its key and rhythm. Files that do not hold exactly four single voices are listed in `rejected`. Tonic and mode
     are found by music21's key analysis (Krumhansl-Schmuckler with Aarden-Essen weights).
+
+    Notebook: 04-autoencoder-vae.
     """
     corpus = _chorales()
     return Corpus([song for song, *_ in _settings(corpus)], corpus.rejected)
@@ -65,6 +74,8 @@ def load_chorale_voices() -> list[tuple[Song, Song, Song, Song]]:
 
     The four share id, family, tonic, mode and meter, so `in_c()` moves them alike; `title` is the voice's name.
     They are equally long: a voice that ends early is filled up with a rest.
+
+    Notebook: 04-autoencoder-vae.
     """
     return [tuple(voices) for _, *voices in _settings(_chorales())]
 
@@ -89,7 +100,12 @@ def load_songs_in_kern(folder, merge_ties: bool = False) -> Corpus:
     Args:
         folder: where the .krn files are.
         merge_ties: join tied notes into one event; as printed (two notes) otherwise.
-    Raises: FileNotFoundError or NotADirectoryError naming the folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+
+    Notebook: none; for songs of your own choice.
     """
     return load_folder(folder, merge_ties=merge_ties, suffixes=(".krn",))
 
@@ -106,15 +122,30 @@ def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFI
         folder: where the files are.
         instrument: the instrument to keep where a file has several (its name, as `rejected` prints it),
             or "all" to sound them together.
-        merge_ties: join tied notes into one event.
+        merge_ties: join tied notes into one event. MIDI has no ties: there a held note always is one.
         suffixes: which kinds of file to read.
-    Raises: FileNotFoundError or NotADirectoryError naming the folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+
+    Notebook: 04-autoencoder-vae.
     """
     folder = Path(folder).expanduser()
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {str(folder)!r}; check the path.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{str(folder)!r} is a file; give the folder that holds it.")
+    files, locked = _files_below(folder, suffixes)
+    stamp = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    place = _digest((str(folder.resolve()), instrument, merge_ties, suffixes))
+    jobs = lambda: [(read_file, (str(f), str(f.relative_to(folder)), instrument, merge_ties)) for f in files]
+    corpus = cached(f"folder-{place}", jobs, folder.name, unique_ids=True, stamp="-" + _digest(stamp))
+    return Corpus(corpus.songs, corpus.rejected + locked)
+
+
+def _files_below(folder: Path, suffixes) -> tuple[list[Path], list[Rejected]]:
+    """Files with these endings, in order, and the folders that may not be opened."""
     locked: list[Rejected] = []
     refuse = lambda error: locked.append(
         Rejected(str(error.filename), "this folder may not be opened; check its permissions")
@@ -122,20 +153,25 @@ def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFI
     walk = os.walk(folder, onerror=refuse)
     found = (Path(root) / name for root, _, names in walk if "__MACOSX" not in root for name in names)
     wanted = (file for file in found if file.suffix.lower() in suffixes and not file.name.startswith("."))
-    files = sorted(file for file in wanted if os.path.isfile(file))
-    stamp = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    digest = lambda thing: hashlib.sha256(repr(thing).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    place = digest((str(folder.resolve()), instrument, merge_ties, suffixes))
-    jobs = lambda: [(read_file, (str(f), str(f.relative_to(folder)), instrument, merge_ties)) for f in files]
-    corpus = cached(f"folder-{place}", jobs, folder.name, unique_ids=True, stamp="-" + digest(stamp))
-    return Corpus(corpus.songs, corpus.rejected + locked)
+    return sorted(file for file in wanted if os.path.isfile(file)), locked
+
+
+def _digest(thing) -> str:
+    return hashlib.sha256(repr(thing).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def load_file(path, instrument=None, merge_ties: bool = True) -> Corpus:
     """The songs in one file, by its ending: kern, ABC, MIDI or MusicXML. Nothing is cached.
 
-    Args: instrument, merge_ties: as `load_folder`.
-    Raises: FileNotFoundError naming the file; ValueError for an ending that is none of these.
+    Args:
+        path: of the file.
+        instrument, merge_ties: as `load_folder`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: its ending is none of these.
+
+    Notebook: none; called by widgets.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -151,7 +187,7 @@ def _opening(song: Song) -> str:
     """The first 14 steps and leaps of the top voice, as a name."""
     top = [event.pitches[-1] for event in song.events if event.pitches]
     steps = [after - before for before, after in zip(top, top[1:], strict=False) if after != before][:14]
-    return hashlib.sha256(str(steps).encode()).hexdigest()[:12]
+    return _digest(steps)
 
 
 def _music21_folder() -> Path:

@@ -1,12 +1,12 @@
 """From songs to training, validation and test data, and from there to batches.
 
-Notebook: all of them (`split_by_family`); 03-lstm and later (the datasets).
+Notebook: all of them (`split_by_family`); 02-fnn-gradcheck (`MiniBatches`); 03-lstm and later (the datasets).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,7 +18,15 @@ IGNORE = -100  # a target that counts for nothing; torch.nn.functional.cross_ent
 
 
 class Split(NamedTuple):
-    """Songs to learn from, to choose with, and to look at once."""
+    """Songs in three parts.
+
+    Attributes:
+        train: to learn from.
+        validation: to choose with.
+        test: to look at once.
+
+    Notebook: 01-markov.
+    """
 
     train: list[Song]
     validation: list[Song]
@@ -30,6 +38,11 @@ def split_by_family(songs: Iterable[Song]) -> Split:
 
     The family's name alone decides: the first 8 hex digits of its SHA-256 hash, modulo 10; bucket 0 is
     test, 1 validation, the rest training. So a song keeps its place whatever else is in the collection.
+
+    Args:
+        songs: in any order, which stays within each part.
+
+    Notebook: 01-markov.
     """
     split = Split([], [], [])
     for song in songs:
@@ -47,9 +60,15 @@ class ScoreDataset(Dataset):
     Args:
         songs: ids (time,), each from terminal to terminal.
         length: of a window, in tokens.
-        stride: from one window to the next.
-    Items: x (length,) and y (length,), where y[i] is the token after x[i], and IGNORE in the silence.
-    Raises: ValueError for a length or stride below 1, or a song that is not long integers of one dimension.
+        stride: from one window to the next, in tokens.
+
+    Items:
+        x (length,) and y (length,), where y[i] is the token after x[i], and IGNORE in the silence.
+
+    Raises:
+        ValueError: for a length or stride below 1, or a song that is not long integers of one dimension.
+
+    Notebook: 03-lstm.
     """
 
     def __init__(self, songs: Iterable[torch.Tensor], length: int = 64, stride: int = 1):
@@ -80,8 +99,14 @@ class SongDataset(Dataset):
         columns: for each song a tensor (time - 1, ...) of what else is known at each position, such as its place
             in the bar; None if nothing is.
         crop: a function ids -> ids applied each time a song is taken, such as a RandomCrop; not with columns.
-    Items: x (time,), y (time,), and z (time, ...) if there are columns.
-    Raises: ValueError if songs and columns do not match, or for crop and columns together.
+
+    Items:
+        x (time,), y (time,), and z (time, ...) if there are columns.
+
+    Raises:
+        ValueError: if songs and columns do not match, or for crop and columns together.
+
+    Notebook: 03-lstm.
     """
 
     def __init__(self, songs: Iterable[torch.Tensor], columns: Sequence[torch.Tensor] | None = None, crop=None):
@@ -109,7 +134,13 @@ class SongDataset(Dataset):
 def pad_songs(items: Sequence[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
     """A batch of SongDataset: x and z padded with 0, y with IGNORE, so that the loss masks itself.
 
-    Returns: x (batch, time), y (batch, time), and z (batch, time, ...) if the items have one.
+    Args:
+        items: (x, y) or (x, y, z) of each song.
+
+    Returns:
+        x (batch, time), y (batch, time), and z (batch, time, ...) if the items have one.
+
+    Notebook: 03-lstm.
     """
     pad = torch.nn.utils.rnn.pad_sequence
     fill = (0, IGNORE, 0)
@@ -125,6 +156,11 @@ class RandomCrop:
         repeat: sing a song again and again, a terminal between, until the piece is full; without it a short
             song stays as it is.
         generator: of random numbers; torch's global one if None, so that `torch.manual_seed` repeats a run.
+
+    Raises:
+        ValueError: for a length below 1.
+
+    Notebook: 03-lstm.
     """
 
     def __init__(self, length: int, repeat: bool = False, generator: torch.Generator | None = None):
@@ -142,6 +178,40 @@ class RandomCrop:
 
     def _below(self, number: int) -> int:
         return int(torch.randint(number, (1,), generator=self.generator))
+
+
+class MiniBatches:
+    """Rows of tensors that belong together, some at a time, in an order drawn anew each time they are gone through.
+
+    What a DataLoader does row by row is done here by one look-up, which pays for rows that are only a few numbers.
+
+    Args:
+        columns: tensors (n, ...), such as x and y.
+        size: rows of a batch; the last batch holds what is left.
+        seed: of the orders, which use up none of torch's own random numbers.
+
+    Items:
+        a list of tensors (size, ...), one for each column.
+
+    Raises:
+        ValueError: if the columns differ in length or have no rows, or for a size below 1.
+
+    Notebook: 02-fnn-gradcheck.
+    """
+
+    def __init__(self, columns: Sequence[torch.Tensor], size: int = 256, seed: int = 0):
+        lengths = {len(column) for column in columns}
+        if len(lengths) != 1 or not min(lengths) or size < 1:
+            raise ValueError(f"columns of {sorted(lengths)} rows, {size} a batch: give equally many rows, and some.")
+        self.columns, self.size = list(columns), size
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return -(-len(self.columns[0]) // self.size)
+
+    def __iter__(self) -> Iterator[list[torch.Tensor]]:
+        for rows in torch.randperm(len(self.columns[0]), generator=self.generator).split(self.size):
+            yield [column[rows] for column in self.columns]
 
 
 def _check(ids: torch.Tensor, number: int) -> None:

@@ -3,7 +3,7 @@
 Each encoder says what it can express; `encode` raises EncodingError with the reason for anything else,
 and nothing is ever rounded. For every song it accepts, decode(encode(song)) == song, last note included.
 
-Notebook: 01-markov (NoteEncoder), 03-lstm (GridEncoder, PitchEncoder), 05-wavenet (ChordEncoder).
+Notebook: 01-markov (NoteEncoder, GridEncoder), 03-lstm (PitchEncoder), 04-autoencoder-vae (ChordEncoder).
 """
 
 from __future__ import annotations
@@ -20,14 +20,21 @@ REST_SYMBOL = "r"
 
 
 class EncodingError(ValueError):
-    """The song holds something this encoder cannot express; the message says what and where."""
+    """The song holds something this encoder cannot express; the message says what and where.
+
+    Notebook: none: raised by `encode`.
+    """
 
 
 class _Encoder:
     """What all encoders share. A subclass says how one event becomes tokens, and how tokens become events."""
 
     def encode(self, song: Song) -> list[str]:
-        """The song's tokens, with TERM_SYMBOL at both ends. Raises EncodingError with the reason."""
+        """The song's tokens, with TERM_SYMBOL at both ends.
+
+        Raises:
+            EncodingError: with the reason.
+        """
         tokens = [TERM_SYMBOL]
         onset = Fraction(0)
         for number, event in enumerate(song.events, 1):
@@ -44,8 +51,10 @@ class _Encoder:
 
         Args:
             tokens: as `encode` makes them, or as a model does.
-            like: take the labels (title, tonic, mode, meter, pickup) from this song; C major in 4/4 otherwise.
-        Raises: ValueError naming the first token that cannot be read.
+            like: take the labels (title, tonic, mode, meter, pickup) from this song; C major in 4/4 if None.
+
+        Raises:
+            ValueError: naming the first token that cannot be read.
         """
         tokens = list(tokens)
         if tokens[:1] == [TERM_SYMBOL]:
@@ -80,7 +89,11 @@ class _Encoder:
 class _SteppedEncoder(_Encoder):
     """Durations as whole numbers of time steps.
 
-    Args: step: one time step in quarter lengths; 1/4 (a sixteenth note) by default.
+    Args:
+        step: one time step in quarter lengths; 1/4 (a sixteenth note) by default.
+
+    Raises:
+        ValueError: for a step that is not positive.
     """
 
     def __init__(self, step=Fraction(1, 4)):
@@ -101,7 +114,13 @@ class _SteppedEncoder(_Encoder):
 
 
 class NoteEncoder(_SteppedEncoder):
-    """One token a note: "60/4" is middle C for 4 time steps, "r/2" a rest for 2."""
+    """One token a note: "60/4" is middle C for 4 time steps, "r/2" a rest for 2.
+
+    Args:
+        step: as `_SteppedEncoder`.
+
+    Notebook: 01-markov.
+    """
 
     def _tokens(self, event):
         return [f"{_one_pitch(event)}/{self._steps(event)}"]
@@ -111,7 +130,13 @@ class NoteEncoder(_SteppedEncoder):
 
 
 class ChordEncoder(_SteppedEncoder):
-    """One token an event, chords included: "60.64.67/4" is a C major triad for 4 time steps, "r/2" a rest."""
+    """One token an event, chords included: "60.64.67/4" is a C major triad for 4 time steps, "r/2" a rest.
+
+    Args:
+        step: as `_SteppedEncoder`.
+
+    Notebook: 04-autoencoder-vae.
+    """
 
     def _tokens(self, event):
         return [f"{'.'.join(map(str, event.pitches)) or REST_SYMBOL}/{self._steps(event)}"]
@@ -121,7 +146,13 @@ class ChordEncoder(_SteppedEncoder):
 
 
 class GridEncoder(_SteppedEncoder):
-    """One token a time step: a pitch or "r" where a note or rest begins, "_" while it goes on."""
+    """One token a time step: a pitch or "r" where a note or rest begins, "_" while it goes on.
+
+    Args:
+        step: as `_SteppedEncoder`.
+
+    Notebook: 01-markov.
+    """
 
     def _tokens(self, event):
         return [_one_pitch(event)] + [HOLD_SYMBOL] * (self._steps(event) - 1)
@@ -137,7 +168,13 @@ class GridEncoder(_SteppedEncoder):
 class PitchEncoder(_Encoder):
     """One token a pitch, for melodies whose notes are equally long.
 
-    Args: duration: of every note, in quarter lengths.
+    Args:
+        duration: of every note, in quarter lengths.
+
+    Raises:
+        ValueError: for a duration that is not positive.
+
+    Notebook: 03-lstm.
     """
 
     def __init__(self, duration=Fraction(1)):
@@ -162,7 +199,13 @@ class PitchEncoder(_Encoder):
 class StringToIntEncoder:
     """Tokens as integers and back.
 
-    Args: vocabulary: the distinct tokens, in the order of their integers.
+    Args:
+        vocabulary: the distinct tokens, in the order of their integers.
+
+    Raises:
+        ValueError: for a token that is named twice.
+
+    Notebook: 01-markov.
     """
 
     def __init__(self, vocabulary: Sequence[str]):
@@ -180,7 +223,11 @@ class StringToIntEncoder:
         return len(self.vocabulary)
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Raises: ValueError naming a token outside the vocabulary."""
+        """The tokens' integers.
+
+        Raises:
+            ValueError: naming a token outside the vocabulary.
+        """
         try:
             return [self._ints[token] for token in tokens]
         except KeyError as unknown:
@@ -189,7 +236,11 @@ class StringToIntEncoder:
             ) from None
 
     def decode(self, ints: Iterable[int]) -> list[str]:
-        """Raises: ValueError naming a number outside the vocabulary."""
+        """The integers' tokens.
+
+        Raises:
+            ValueError: naming a number outside the vocabulary.
+        """
         tokens = []
         for number in map(int, ints):
             if not 0 <= number < len(self):

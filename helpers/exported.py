@@ -5,11 +5,17 @@ Notebook: 02-fnn-gradcheck and later; tests and benchmarks too.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
 import linecache
+import symtable
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+
+import nbformat
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -18,30 +24,80 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 def from_notebook(name: str) -> ModuleType:
     """A module made of the cells that a notebook tags `export`, run in order.
 
-    Args: name: the notebook's name without its ending, such as "03-lstm".
-    Raises:
-        FileNotFoundError naming the notebooks there are, if this is none of them.
-        ValueError if it exports nothing.
-        ImportError naming the cell, if one of its exported cells fails.
-    """
-    import nbformat
+    What these cells use and another cell imports is imported first; nothing else of the other cells runs.
 
+    Args:
+        name: the notebook's name without its ending, such as "03-lstm".
+
+    Returns:
+        the module; its classes can be pickled.
+
+    Raises:
+        FileNotFoundError: naming the notebooks there are, if this is none of them.
+        ValueError: if it exports nothing.
+        ImportError: naming the cell, if one of its exported cells fails, or an import that they need.
+
+    Notebook: 02-fnn-gradcheck.
+    """
     path = NOTEBOOKS / f"{name}.ipynb"
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb"))) or "none"
         raise FileNotFoundError(f"there is no notebook {name!r} in {NOTEBOOKS}; there is {there}.")
-    cells = nbformat.read(path, as_version=4).cells
+    cells = [(k, c) for k, c in enumerate(nbformat.read(path, as_version=4).cells) if c.cell_type == "code"]
     module = ModuleType(f"helpers.exported.{name.replace('-', '_')}", f"Exported from {path.name}.")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # so that its classes can be pickled
-    exported = [(k, cell) for k, cell in enumerate(cells) if "export" in cell.metadata.get("tags", ())]
+    exported = [(k, cell.source) for k, cell in cells if "export" in cell.metadata.get("tags", ())]
     if not exported:
         raise ValueError(f"notebook {name!r} has no cell tagged 'export'.")
-    for number, cell in exported:
-        place = f"{path.name}[cell {number}]"
-        linecache.cache[place] = (len(cell.source), None, cell.source.splitlines(keepends=True), place)
-        try:
-            exec(compile(cell.source, place, "exec"), module.__dict__)
-        except Exception as error:
-            raise ImportError(f"exported cell {number} of notebook {name!r} fails: {error}") from error
+    others = [(k, cell.source) for k, cell in cells if "export" not in cell.metadata.get("tags", ())]
+    for number, line in _imports(others, exported):
+        _run(line, module, f"{path.name}[imports of cell {number}]", f"an import in cell {number} of notebook {name!r}")
+    for number, source in exported:
+        _run(source, module, f"{path.name}[cell {number}]", f"exported cell {number} of notebook {name!r}")
     return module
+
+
+def _run(source: str, module: ModuleType, place: str, what: str) -> None:
+    linecache.cache[place] = (len(source), None, source.splitlines(keepends=True), place)
+    try:
+        exec(compile(source, place, "exec"), module.__dict__)
+    except Exception as error:
+        raise ImportError(f"{what} fails: {error}") from error
+
+
+def _imports(others, exported) -> Iterator[tuple[int, str]]:
+    """The imports, at the top level of other cells, of what exported cells use: (number of the cell, line)."""
+    used = {name for _, source in exported for name in _globals(source)}
+    for number, source in others:
+        for line in _parsed(source).body:
+            if isinstance(line, ast.Import | ast.ImportFrom):
+                line.names = [alias for alias in line.names if (alias.asname or alias.name.partition(".")[0]) in used]
+                if line.names:
+                    yield number, ast.unparse(line)
+
+
+def _globals(source: str) -> Iterator[str]:
+    """The global names that a cell uses, in functions too."""
+    try:
+        tables = [symtable.symtable(source, "cell", "exec")]
+    except SyntaxError:  # said when the cell is run
+        return
+    while tables:
+        table = tables.pop()
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"):
+                yield symbol.get_name()
+        tables += table.get_children()
+
+
+def _parsed(source: str) -> ast.Module:
+    """A cell's syntax; shell magics become function calls, and what is no Python at all is empty."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        from IPython.core.inputtransformer2 import TransformerManager  # seldom needed
+
+        with contextlib.suppress(SyntaxError):
+            return ast.parse(TransformerManager().transform_cell(source))
+        return ast.Module([], [])

@@ -10,6 +10,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import pygraphviz
+import resvg_py
+from matplotlib import colormaps, get_data_path
+from matplotlib.colors import to_hex
+from PIL import Image
+
 from helpers.songs import Song, pitch_name, voices_of
 
 # One colour a model, the same in every notebook; their lightness differs too, for greyscale.
@@ -47,10 +53,15 @@ def surprise_color(nats: float) -> str:
     """The colour of a surprise, dark blue for none, over purple to orange for MOST_SURPRISE and more.
 
     Its lightness rises with the surprise, so it can be read in grey, and it never is too light to see on white.
-    """
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
 
+    Args:
+        nats: -log p, from 0.
+
+    Returns:
+        "#rrggbb".
+
+    Notebook: 01-markov, inside the Composer.
+    """
     return to_hex(colormaps["plasma"](0.68 * min(max(nats / MOST_SURPRISE, 0), 1)))
 
 
@@ -157,11 +168,19 @@ def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):
     """Draws a song as bars: time in quarter notes to the right, pitch upwards, barlines in grey.
 
     Args:
+        song: a Song, with chords or without.
         ax: matplotlib Axes; the current ones if None.
-        color: of the notes.
-    Returns: the Axes.
+        color: of the notes, as matplotlib takes it.
+
+    Returns:
+        the Axes.
+
+    Raises:
+        ValueError: for a song without events.
+
+    Notebook: 01-markov.
     """
-    from matplotlib import pyplot as plt
+    from matplotlib import pyplot as plt  # slow to import, and only needed here
 
     voices_of(song)
     ax = ax or plt.gca()
@@ -191,9 +210,10 @@ def model_graph(model, x) -> str:
     Args:
         model: torch.nn.Module.
         x: its input tensor, or a tuple of its inputs.
+
+    Notebook: 03-lstm.
     """
-    import pygraphviz
-    import torchview
+    import torchview  # slow to import, with torch, and only needed here
 
     graph = torchview.draw_graph(model, input_data=x, expand_nested=True, save_graph=False).visual_graph
     drawing = pygraphviz.AGraph(string=graph.source)
@@ -201,11 +221,14 @@ def model_graph(model, x) -> str:
 
 
 def png_of(svg: str, zoom: float = 1.0) -> bytes:
-    """An SVG drawing as a small greyscale-friendly PNG on white."""
-    import resvg_py
-    from matplotlib import get_data_path
-    from PIL import Image
+    """An SVG drawing as a small PNG on white, in 16 greys.
 
+    Args:
+        svg: text.
+        zoom: how many times as large.
+
+    Notebook: 01-markov, inside `play`.
+    """
     fonts = Path(get_data_path()) / "fonts" / "ttf"
     raw = resvg_py.svg_to_bytes(
         svg_string=svg,

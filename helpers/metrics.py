@@ -22,8 +22,14 @@ def nats_per_note(losses: Iterable[float], songs: Iterable[Song]) -> float:
         losses: for each song, -log p summed over its tokens and its terminal, in nats.
         songs: the same songs; each counts as its events + 1, however many tokens spell them, so that
             models on different encodings share one scale.
-    Returns: nats per note; divide by log(2) for bits.
-    Raises: ValueError if the two do not match, or a loss is not a number.
+
+    Returns:
+        nats per note; divide by log(2) for bits.
+
+    Raises:
+        ValueError: if the two do not match, or a loss is not a number.
+
+    Notebook: 01-markov.
     """
     losses, songs = [float(loss) for loss in losses], list(songs)
     if len(losses) != len(songs) or not songs:
@@ -42,6 +48,8 @@ class CopiedRun:
         start: where it begins in the song, counted from 0.
         source: the song of the collection that holds it; None if not even one note is shared.
         source_start: where it begins there.
+
+    Notebook: 01-markov, returned by `longest_copied_run`.
     """
 
     length: int
@@ -55,6 +63,11 @@ class RunIndex:
 
     Each distinct event becomes one character and the collection one string, so that looking for a run
     is looking for a substring, which Python does in C.
+
+    Args:
+        songs: of the collection.
+
+    Notebook: 01-markov.
     """
 
     def __init__(self, songs: Iterable[Song]):
@@ -75,6 +88,11 @@ def longest_copied_run(song: Song, collection: RunIndex | Sequence[Song]) -> Cop
     Args:
         song: usually what a model wrote; in the same key as the collection (see `Song.in_c`).
         collection: usually the training songs; pass a RunIndex to search it many times.
+
+    Returns:
+        the run; the first one in the song of several equally long.
+
+    Notebook: 01-markov.
     """
     index = collection if isinstance(collection, RunIndex) else RunIndex(collection)
     spelled = index.spell(song)
@@ -92,11 +110,21 @@ def longest_copied_run(song: Song, collection: RunIndex | Sequence[Song]) -> Cop
 
 
 def histogram_distance(one: Iterable[Song], other: Iterable[Song], feature: str = "pitch class") -> float:
-    """Total variation distance between two collections' histograms: 0 for equal ones, 1 for disjoint ones.
+    """Total variation distance between two collections' histograms.
 
-    Args: feature: "pitch class" (C, C#, ... B, weighted by duration) or "interval" (semitones from each
-        note to the next, of the highest notes).
-    Raises: ValueError for another feature, or for a collection without a note (or interval).
+    Args:
+        one: collection of songs.
+        other: the collection to compare it with.
+        feature: "pitch class" (C, C#, ... B, weighted by duration) or "interval" (semitones from each
+            note to the next, of the highest notes).
+
+    Returns:
+        0 for equal histograms, 1 for disjoint ones.
+
+    Raises:
+        ValueError: for another feature, or for a collection without a note (or interval).
+
+    Notebook: 04-autoencoder-vae.
     """
     if feature not in _FEATURES:
         raise ValueError(f"there is no feature {feature!r}; choose one of {', '.join(_FEATURES)}.")

@@ -36,6 +36,8 @@ class Download(NamedTuple):
     Attributes:
         files: complete files, those of earlier calls included, in the order of the listing.
         rejected: addresses that could not be fetched, each with its reason.
+
+    Notebook: 04-autoencoder-vae, returned by `download_guitar`.
     """
 
     files: list[Path]
@@ -58,16 +60,23 @@ def download_guitar(
         site: address of the site, for tests.
         timeout: seconds to wait for an answer.
         retries: how often to try again when the server is busy or breaks off.
+
     Raises:
-        ValueError for a limit below 1 or a negative pause.
-        PermissionError if robots.txt forbids the listing.
-        ConnectionError if the site cannot be reached.
+        ValueError: for a limit below 1 or a negative pause.
+        PermissionError: if robots.txt forbids the listing.
+        ConnectionError: if the site cannot be reached.
+
+    Notebook: 04-autoencoder-vae (optional).
     """
     if limit < 1 or pause < 0:
         raise ValueError(f"a limit of {limit} files and a pause of {pause} s: take at least 1 file and 0 s.")
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    visitor = _Visitor(site, pause, timeout, retries)
+    return _collect(_Visitor(site, pause, timeout, retries), folder, limit)
+
+
+def _collect(visitor: _Visitor, folder: Path, limit: int) -> Download:
+    """Files of the listing, one after the other, until there are `limit`."""
     done = Download([], [])
     with tqdm(total=limit, desc="Mutopia", unit="file") as bar:
         for address in visitor.addresses():
@@ -186,10 +195,13 @@ class _Visitor:
 
 
 class _Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found: list[str] = []
+
     @classmethod
     def of(cls, page: str, base: str) -> list[str]:
         reader = cls()
-        reader.found = []
         reader.feed(page)
         same = urlsplit(base).netloc
         absolute = (urljoin(base, link) for link in reader.found)

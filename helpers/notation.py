@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import verovio
+
 from helpers.figures import png_of
 from helpers.files import write_atomically
 from helpers.songs import Song, voices_of
@@ -20,9 +22,17 @@ from helpers.songs import Song, voices_of
 def to_music21(song: Song | Sequence[Song]):
     """A music21 Score with key, meter, upbeat, barlines, ties over them and spelling that fits the key.
 
-    Each voice has a staff of its own. Raises: as `voices_of`.
+    Each voice has a staff of its own.
+
+    Args:
+        song: one Song or several voices.
+
+    Raises:
+        ValueError: as `voices_of`.
+
+    Notebook: none: called by `to_musicxml`.
     """
-    from music21 import metadata, stream
+    from music21 import metadata, stream  # slow to import, and only needed where a staff is drawn
 
     voices = voices_of(song)
     score = stream.Score([_part(voice) for voice in voices])
@@ -31,7 +41,7 @@ def to_music21(song: Song | Sequence[Song]):
 
 
 def _part(song: Song):
-    from music21 import bar, chord, clef, key, meter, note, stream, tie
+    from music21 import bar, chord, clef, key, meter, note, stream, tie  # as in to_music21
 
     part = stream.Part()
     signature = key.Key(song.tonic.replace("b", "-"), song.mode)
@@ -84,8 +94,18 @@ def _spell(pitch: int, middle: float) -> str:
 
 
 def to_musicxml(song: Song | Sequence[Song], path=None) -> str:
-    """The song as MusicXML text; also written to `path` if given. Raises ValueError for a song without events."""
-    from music21.musicxml.m21ToXml import GeneralObjectExporter
+    """The song as MusicXML text.
+
+    Args:
+        song: one Song or several voices.
+        path: file to write it to as well; none if None.
+
+    Raises:
+        ValueError: for a song without events, or with a duration that notation cannot write.
+
+    Notebook: 01-markov, inside `play`.
+    """
+    from music21.musicxml.m21ToXml import GeneralObjectExporter  # as in to_music21
     from music21.musicxml.xmlObjects import MusicXMLExportException
 
     name = voices_of(song)[0].id
@@ -99,7 +119,14 @@ def to_musicxml(song: Song | Sequence[Song], path=None) -> str:
 
 
 def notation_svg(song: Song | Sequence[Song], width: int = 720) -> str:
-    """Staff notation as SVG text, `width` pixels wide and as tall as it needs."""
+    """Staff notation as SVG text, as tall as it needs.
+
+    Args:
+        song: one Song or several voices.
+        width: in pixels.
+
+    Notebook: none: called by `notation_png`; `play` shows the same staff.
+    """
     return engrave(song, width)[0]
 
 
@@ -108,10 +135,19 @@ def engrave(
 ) -> tuple[str, list[tuple[float, float, list[str]]]]:
     """Staff notation, and when each of its notes sounds.
 
-    Args: musicxml: the song as MusicXML, where it is at hand already.
-    Returns: SVG text, and for each sounding moment (onset, end, ids of the note elements in the SVG),
+    Args:
+        song: one Song or several voices.
+        width: in pixels.
+        musicxml: the song as MusicXML, where it is at hand already; made here if None.
+
+    Returns:
+        SVG text, and for each sounding moment (onset, end, ids of the note elements in the SVG),
         onset and end in quarter lengths.
-    Raises: ValueError for a song without events.
+
+    Raises:
+        ValueError: as `to_musicxml`, or if the song cannot be engraved.
+
+    Notebook: 01-markov, inside `play`.
     """
     with _ENGRAVING:
         svg, moments = _engraved(musicxml or to_musicxml(song), width, voices_of(song)[0].id)
@@ -162,12 +198,18 @@ def _engraved(musicxml: str, width: int, name: str) -> tuple[str, list[dict]]:
 
 @functools.lru_cache(maxsize=1)
 def _verovio():
-    import verovio
-
     verovio.enableLog(verovio.LOG_ERROR)
     return verovio.toolkit()
 
 
 def notation_png(song: Song | Sequence[Song], width: int = 720, zoom: float = 1.0) -> bytes:
-    """Staff notation as a PNG picture on white, for readers that strip SVG."""
+    """Staff notation as a PNG picture on white, for readers that strip SVG.
+
+    Args:
+        song: one Song or several voices.
+        width: in pixels, before zooming.
+        zoom: how many times as large.
+
+    Notebook: none: for your own pages; `play` carries the same picture.
+    """
     return png_of(notation_svg(song, width), zoom)

@@ -1,5 +1,4 @@
-// Connects every player on the page that is not connected yet: the same one may be shown twice.
-for (const root of document.querySelectorAll(".nfs-player:not([data-ready])")) {
+function connect(root) {
   root.dataset.ready = "yes";
   const audio = root.querySelector("audio");
   const moments = JSON.parse(root.dataset.moments); // [begin, end, ids of the notes], in seconds
@@ -33,3 +32,11 @@ for (const root of document.querySelectorAll(".nfs-player:not([data-ready])")) {
     }
   });
 }
+
+// Every player on the page that is not connected yet, as the same one may be shown twice. Where a front end runs the
+// script before it shows the block, the search goes on for some frames.
+(function search(frames) {
+  const found = document.querySelectorAll(".nfs-player:not([data-ready])");
+  found.forEach(connect);
+  if (!found.length && frames) requestAnimationFrame(() => search(frames - 1));
+})(120);

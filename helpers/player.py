@@ -69,13 +69,18 @@ class Player:
         self.surprise = None if surprise is None else tuple(surprise)
         self.samples = to_audio(self.voices, tempo, program)
         self.mp3 = mp3_of(self.samples)
-        roll, roll_timed = roll_svg(self.voices, width, self.surprise, given)
         musicxml = to_musicxml(self.voices)
+        midi = to_midi(self.voices, tempo=tempo, program=program) if downloads else b""
+        files = _files(self._file_name(), midi, musicxml) if downloads else ()
+        self.html = self._page(musicxml, width, given, note=note, files=files)
+
+    def _page(self, musicxml: str, width: int, given: int, **more) -> str:
+        """The HTML block: the staff and the piano roll as drawings and as pictures, and the sound."""
+        roll, roll_timed = roll_svg(self.voices, width, self.surprise, given)
         svg, timed = engrave(self.voices, width, musicxml)
         if self.surprise is not None:
             svg = _colored(svg, timed, self.voices[0], self.surprise)
-        midi = to_midi(self.voices, tempo=tempo, program=program) if downloads else b""
-        self.html = _PAGES.get_template("player.html").render(
+        return _PAGES.get_template("player.html").render(
             id=f"nfs-{hashlib.sha256(self.mp3 + svg.encode()).hexdigest()[:8]}-{next(_count)}",
             variables=css_variables(),
             moments=self._moments([*timed, *((start, end, [name]) for start, end, name in roll_timed)]),
@@ -88,10 +93,9 @@ class Player:
             roll_png=_base64(png_of(roll)),
             gradient=_gradient() if self.surprise is not None else "",
             most=f"{MOST_SURPRISE:g}",
-            note=note,
             mp3=_base64(self.mp3),
-            files=_files(self._file_name(), midi, musicxml) if downloads else (),
             file_name=self._file_name(),
+            **more,
         )
 
     def _moments(self, timed) -> list:
@@ -153,10 +157,12 @@ def _colored(svg: str, timed, song: Song, surprise: Sequence[float]) -> str:
     for start, _, names in timed:
         nats = surprise[max(bisect.bisect_right(starts, start + 1e-6) - 1, 0)]
         colors |= dict.fromkeys(names, surprise_color(nats))
-    paint = lambda match: (
-        f'{match[0]} color="{colors[match[1]]}" fill="{colors[match[1]]}"' if match[1] in colors else match[0]
-    )
-    return re.sub(r'<g id="([^"]+)"', paint, svg)
+
+    def painted(match: re.Match) -> str:
+        color = colors.get(match[1])
+        return f'{match[0]} color="{color}" fill="{color}"' if color else match[0]
+
+    return re.sub(r'<g id="([^"]+)"', painted, svg)
 
 
 def _files(name: str, midi: bytes, musicxml: str) -> list[tuple[str, str, str]]:

@@ -7,19 +7,36 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from unittest import mock
+from xml.etree import ElementTree
 
-from helpers.songs import Event, Rejected, Song, events_of_stream, pitch_class
+from helpers.events import Event, events_of_stream
+from helpers.midi import read_midi
+from helpers.reasons import Unusable, chosen_parts, reason_of
+from helpers.songs import Rejected, Song, pitch_class
 
 SUFFIXES = (".krn", ".abc", ".mid", ".midi", ".mxl", ".musicxml", ".xml")
 VOICES = ("soprano", "alto", "tenor", "bass")  # of a chorale, from high to low
 
 
 def read_essen(file: str, tune: str, bar_accidentals: bool):
-    """One ABC tune of the Essen collection -> list of Song or Rejected."""
+    """One ABC tune of the Essen collection.
+
+    Args:
+        file: name of the file that holds it, for what is said of a tune that cannot be read.
+        tune: its text.
+        bar_accidentals: let an accidental hold until the barline.
+
+    Returns:
+        A list with its Song, or with a Rejected.
+
+    Notebook: none; called by corpus.
+    """
     header = dict(reversed(re.findall(r"^([A-Z]):[ \t]*(.*?)[ \t]*$", tune, re.MULTILINE)))
     number = header.get("N", f"{file}:{header.get('X', '?')}")
     try:
@@ -33,11 +50,21 @@ def read_essen(file: str, tune: str, bar_accidentals: bool):
         title = header.get("T", "")
         return [Song(number, title, family, tonic, _mode_from_thirds(events, tonic), meter, events, pickup)]
     except Exception as error:
-        return [Rejected(number, f"tune X:{header.get('X', '?')} of {file} cannot be read: {_first_line(error)}")]
+        return [Rejected(number, f"tune X:{header.get('X', '?')} of {file} {reason_of(error)}")]
 
 
 def read_chorale(path: str):
-    from music21 import converter
+    """One of the files with Bach's chorales inside music21.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        A list with the Song of its chords and the four of its voices from high to low, or with a Rejected.
+
+    Notebook: none; called by corpus.
+    """
+    from music21 import converter  # slow to import, and a cached load does without
 
     name = Path(path).stem
     try:
@@ -49,17 +76,22 @@ def read_chorale(path: str):
         lines = [events_of_stream(part, merge_ties=True) for part in parts]
         if any(len(event.pitches) > 1 for events in lines for event in events):
             return [Rejected(name, "one of its voices divides into two")]
-        middle = lambda events: _weighted_mean((pitch, event.duration) for event in events for pitch in event.pitches)
-        lines = sorted(lines, key=middle, reverse=True)  # a few files print the tenor above the alto
-        longest = max(sum(event.duration for event in events) for events in lines)
-        voices = []
-        for label, events in zip(VOICES, lines, strict=True):
-            short = longest - sum(event.duration for event in events)
-            events = (*events, Event((), short)) if short else events
-            voices.append(replace(song, title=label, events=events))
-        return [song, *voices]
+        return [song, *_voices(song, lines)]
     except Exception as error:
-        return [Rejected(name, f"cannot be read: {_first_line(error)}")]
+        return [Rejected(name, reason_of(error))]
+
+
+def _voices(song: Song, lines: list[tuple]) -> list[Song]:
+    """A song's four voices from high to low, each filled up with a rest where it ends early."""
+    middle = lambda events: _weighted_mean((pitch, event.duration) for event in events for pitch in event.pitches)
+    lines = sorted(lines, key=middle, reverse=True)  # a few files print the tenor above the alto
+    longest = max(sum(event.duration for event in events) for events in lines)
+    voices = []
+    for label, events in zip(VOICES, lines, strict=True):
+        short = longest - sum(event.duration for event in events)
+        events = (*events, Event((), short)) if short else events
+        voices.append(replace(song, title=label, events=events))
+    return voices
 
 
 def _weighted_mean(values) -> float:
@@ -67,121 +99,76 @@ def _weighted_mean(values) -> float:
     return float(sum(value * weight for value, weight in values) / sum(weight for _, weight in values))
 
 
-def read_file(path: str, name: str, instrument, merge_ties: bool):
-    """One file of a folder -> list of Song or Rejected (an ABC file may hold many tunes)."""
+def read_file(path: str, name: str, instrument: str | None, merge_ties: bool):
+    """One file of a folder, by its ending.
+
+    Args:
+        path: of the file.
+        name: id of its song; where an ABC file holds many, each gets a number behind it.
+        instrument: name of the one to keep where there are several, or "all".
+        merge_ties: join tied notes into one event.
+
+    Returns:
+        A list of Song or Rejected, never empty; nothing is raised.
+
+    Notebook: none; called by corpus.
+    """
+    try:
+        readings = _readings(path, name, instrument, merge_ties)
+    except Exception as error:
+        return [Rejected(name, reason_of(error))]
+    return [_song_or_reason(label, read) for label, read in readings]
+
+
+def _readings(path: str, name: str, instrument: str | None, merge_ties: bool) -> list[tuple[str, Callable]]:
+    """(id, what reads it) of each song in a file."""
     suffix = Path(path).suffix.lower()
+    if os.path.getsize(path) == 0:
+        raise Unusable("the file is empty")
+    if suffix in (".mid", ".midi"):
+        return [(name, lambda: read_midi(path, name, instrument))]
+    song = lambda parse, label, path: _song_of_score(parse(), label, instrument, merge_ties, path)
+    if suffix != ".abc":
+        return [(name, lambda: song(lambda: _parse(path, suffix), name, path))]
+    tunes = list(tunes_in(text_of(path)))
+    if not tunes:
+        raise Unusable("this is not ABC notation: it has no tune with an X: and a K: line")
+    names = [name] if len(tunes) == 1 else [f"{name}#{k}" for k in range(1, len(tunes) + 1)]
+    reading = lambda label, tune: (label, lambda: song(lambda: _parse_abc(tune), label, ""))
+    return [reading(label, tune) for label, tune in zip(names, tunes, strict=True)]
+
+
+def _song_or_reason(name: str, read: Callable) -> Song | Rejected:
     try:
-        if os.path.getsize(path) == 0:
-            return [Rejected(name, "the file is empty")]
-        if suffix == ".abc":
-            tunes = list(tunes_in(text_of(path)))
-            if not tunes:
-                return [Rejected(name, "this is not ABC notation: it has no tune with an X: and a K: line")]
-            read = []
-            for k, tune in enumerate(tunes, 1):
-                label = name if len(tunes) == 1 else f"{name}#{k}"
-                read.append(_song_or_reason(lambda tune=tune: _parse_abc(tune), label, instrument, merge_ties))
-            return read
-        return [_song_or_reason(lambda: _parse(path, suffix), name, instrument, merge_ties, path)]
-    except _Unusable as reason:
-        return [Rejected(name, str(reason))]
-    except UnicodeDecodeError:
-        return [Rejected(name, f"this is not a text file, as {suffix} files are: it holds binary data")]
+        return read()
     except Exception as error:
-        return [Rejected(name, f"cannot be read: {_first_line(error)}")]
-
-
-class _Unusable(Exception):
-    """A reason a musician understands."""
-
-
-def _song_or_reason(parse, name: str, instrument, merge_ties: bool, path: str = ""):
-    try:
-        score = parse()
-        if not hasattr(score, "parts"):
-            raise _Unusable("it holds several pieces; put each in a file of its own")
-        if path.lower().endswith((".musicxml", ".xml", ".mxl")):
-            score = score.toSoundingPitch(inPlace=False)  # a clarinet's written D sounds as C
-        parts = _choose_instrument(score, instrument)
-        family = re.sub(r"(?<=\d)[A-Z]+$", "", _kern_reference(path, "SCT")) or name
-        return _song_of_stream(score, parts, name, family, merge_ties, _kern_reference(path, "OTL"))
-    except _Unusable as reason:
-        return Rejected(name, str(reason))
-    except UnicodeDecodeError:
-        raise
-    except Exception as error:
-        return Rejected(name, f"cannot be read: {_first_line(error)}")
+        return Rejected(name, reason_of(error))
 
 
 def _parse(path: str, suffix: str):
-    """A music21 score of one file, or _Unusable with what is wrong with it."""
-    from music21 import converter
+    """A music21 score of one file, or Unusable with what is wrong with it."""
+    from music21 import converter  # as in read_chorale
 
-    if suffix in (".mid", ".midi"):
-        return _parse_midi(path)
     if suffix in (".musicxml", ".xml"):
-        from xml.etree import ElementTree
-
         try:
             root = ElementTree.parse(path).getroot()
         except ElementTree.ParseError as error:
-            raise _Unusable(f"this is not MusicXML: not valid XML ({error})") from error
+            raise Unusable(f"this is not MusicXML: not valid XML ({error})") from error
         if not root.tag.startswith("score-"):
-            raise _Unusable(f"this is not MusicXML: it is XML, but about <{root.tag}>")
-    if suffix == ".mxl":
-        import zipfile
-
-        if not zipfile.is_zipfile(path):
-            raise _Unusable("this is not compressed MusicXML: it is no zip file, or cut off")
+            raise Unusable(f"this is not MusicXML: it is XML, but about <{root.tag}>")
+    if suffix == ".mxl" and not zipfile.is_zipfile(path):
+        raise Unusable("this is not compressed MusicXML: it is no zip file, or cut off")
     if suffix == ".krn":
         text = text_of(path)
         if "**kern" not in text:
-            raise _Unusable("this is not kern: no column begins with **kern")
+            raise Unusable("this is not kern: no column begins with **kern")
         return converter.parse(text, format="humdrum")
     return converter.parse(path, forceSource=True)
 
 
-def _parse_midi(path: str):
-    """A music21 score of a MIDI file, each channel a part; exact where the file was written rather than played."""
-    import io
-
-    import mido  # reads strictly, where music21 takes what it can from half a file
-    from music21 import midi
-
-    if Path(path).read_bytes()[:4] != b"MThd":
-        raise _Unusable("this is not a standard MIDI file: it does not begin with MThd")
-    try:
-        file = mido.MidiFile(path)
-    except (EOFError, OSError, ValueError, IndexError, KeyError, mido.KeySignatureError) as error:
-        raise _Unusable("this is not a whole MIDI file: it is cut off or damaged") from error
-    if file.type == 2 or file.ticks_per_beat <= 0 or file.ticks_per_beat >= 0x8000:
-        raise _Unusable("this kind of MIDI file (type 2, or timed in film frames) cannot be read; save it as type 1")
-    split = mido.MidiFile(type=1, ticks_per_beat=file.ticks_per_beat)
-    written = True
-    for track in file.tracks:
-        channels = sorted({message.channel for message in track if message.type == "note_on"})
-        for first, channel in enumerate(channels or [0]):
-            part, now, last = mido.MidiTrack(), 0, 0
-            for message in track:
-                now += message.time
-                shared = message.is_meta and (first == 0 or message.type == "track_name")
-                if shared or (not message.is_meta and getattr(message, "channel", channel) == channel):
-                    part.append(message.copy(time=now - last))
-                    last = now
-                if message.type in ("note_on", "note_off"):
-                    denominator = Fraction(now, file.ticks_per_beat).denominator
-                    written &= any(denominator in (odd, 2 * odd, 4 * odd, 8 * odd, 16 * odd) for odd in (1, 3, 5, 7, 9))
-            split.tracks.append(part)
-    data = io.BytesIO()
-    split.save(file=data)
-    parsed = midi.MidiFile()
-    parsed.readstr(data.getvalue())
-    return midi.translate.midiFileToStream(parsed, quantizePost=not written)
-
-
-def _choose_instrument(score, wanted):
-    """The parts of one instrument; _Unusable where there are several and none is chosen."""
-    from music21 import note, stream
+def _parts_of_instrument(score, wanted: str | None) -> list:
+    """The parts of one instrument of a music21 score."""
+    from music21 import note, stream  # as in read_chorale
 
     parts = [part for part in score.getElementsByClass(stream.Part)] or [score]
     named: dict[str, list] = {}
@@ -190,28 +177,23 @@ def _choose_instrument(score, wanted):
             instrument = part.getInstrument(returnDefault=False)
             label = (instrument and (instrument.instrumentName or instrument.bestName())) or part.partName
             named.setdefault(label or f"part {k}", []).append(part)
-    if not named:
-        drums = any(True for part in parts for _ in part.flatten().notes)
-        raise _Unusable("there are only drums in it, and drums have no pitch" if drums else "there is no note in it")
-    if wanted == "all":
-        return [part for group in named.values() for part in group]
-    if wanted is not None:
-        chosen = [name for name in named if name.casefold() == str(wanted).casefold()]
-        if not chosen:
-            raise _Unusable(f"no instrument is called {wanted!r}; there is {', '.join(named)}")
-        return named[chosen[0]]
-    if len(named) > 1:
-        names = ", ".join(named)
-        raise _Unusable(
-            f"{len(named)} instruments play ({names}): choose one, such as instrument={next(iter(named))!r}, "
-            'or take instrument="all"'
-        )
-    return next(iter(named.values()))
+    return chosen_parts(named, wanted, drums=any(True for part in parts for _ in part.flatten().notes))
+
+
+def _song_of_score(score, name: str, instrument: str | None, merge_ties: bool, path: str) -> Song:
+    """A Song from one music21 score; of a kern file, with what its reference records say."""
+    if not hasattr(score, "parts"):
+        raise Unusable("it holds several pieces; put each in a file of its own")
+    if path.lower().endswith((".musicxml", ".xml", ".mxl")):
+        score = score.toSoundingPitch(inPlace=False)  # a clarinet's written D sounds as C
+    parts = _parts_of_instrument(score, instrument)
+    family = re.sub(r"(?<=\d)[A-Z]+$", "", _kern_reference(path, "SCT")) or name
+    return _song_of_stream(score, parts, name, family, merge_ties, _kern_reference(path, "OTL"))
 
 
 def _song_of_stream(score, parts, name, family, merge_ties: bool, title: str = "", analyze_key=False) -> Song:
     """A Song from parts of one music21 score that sound together."""
-    from music21 import key, stream
+    from music21 import key, stream  # as in read_chorale
 
     together = parts[0]
     if len(parts) > 1:
@@ -219,16 +201,14 @@ def _song_of_stream(score, parts, name, family, merge_ties: bool, title: str = "
         for part in parts:
             together.insert(0, part)
     events = events_of_stream(together, merge_ties)
-    while events and events[-1].is_rest and name.lower().endswith((".mid", ".midi")):
-        events = events[:-1]  # music21 fills the last measure; MIDI itself has no rests
     if all(event.is_rest for event in events):
-        raise _Unusable("there is no note in it")
+        raise Unusable("there is no note in it")
     written = next((k for k in parts[0].recurse().getElementsByClass(key.Key)), None)
     if written is None or analyze_key:
         try:
             found = together.analyze("key")
         except Exception as error:
-            raise _Unusable("its key cannot be found: too little music in it") from error
+            raise Unusable("its key cannot be found: too little music in it") from error
         signature = next((k for k in parts[0].recurse().getElementsByClass(key.KeySignature)), None)
         guesses = [found, *found.alternateInterpretations]
         if signature is not None and not analyze_key:
@@ -243,7 +223,7 @@ def _song_of_stream(score, parts, name, family, merge_ties: bool, title: str = "
 
 def _meter_and_pickup(stream) -> tuple[str, Fraction]:
     """The first time signature ("4/4" if there is none) and the length of an incomplete first measure."""
-    from music21 import meter
+    from music21 import meter  # as in read_chorale
     from music21 import stream as streams
 
     length = lambda quarters: Fraction(quarters).limit_denominator(5040)
@@ -272,13 +252,13 @@ def _mode_from_thirds(events, tonic: str) -> str:
 
 def _parse_abc(tune: str, version=(2, 1, 0)):
     """A music21 score of one tune; from ABC 2 on, an accidental holds until the barline."""
-    from music21 import abcFormat, stream
+    from music21 import abcFormat, stream  # as in read_chorale
 
     if not re.search(r"(?m)^[LM]:", tune):
         tune = re.sub(r"(?m)^(?=K:)", "L:1/8\n", tune, count=1)  # the standard's default, which music21 does not know
     tune = re.sub(r"\[([KLMV]):([^\]\n]*)\]", r"\n\1:\2\n", tune)  # inline fields, which it does not know either
     if "&" in (body := tune[re.search(r"(?m)^K:.*$", tune).end() :]) or re.search(r"\+[a-z]+\+", body):
-        raise _Unusable("it uses ABC signs that cannot be read here (& or +...+)")
+        raise Unusable("it uses ABC signs that cannot be read here (& or +...+)")
     handler = abcFormat.ABCFile(abcVersion=version).readstr(tune)
     with mock.patch.object(stream.Stream, "makeBeams", lambda *_, **__: None):  # half the time, for nothing seen here
         return abcFormat.translate.abcToStreamScore(handler)
@@ -288,6 +268,11 @@ def tunes_in(text: str):
     """The tunes of an ABC file, each from its X: line to the next; a tune has a K: line and ends at a blank line.
 
     L: and M: lines before the first tune are the defaults for all.
+
+    Args:
+        text: of the file.
+
+    Notebook: none; called by read_file and corpus.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     head, *tunes = re.split(r"(?m)^(?=X:)", text)
@@ -309,18 +294,23 @@ def _kern_reference(path: str, code: str) -> str:
 
 
 def text_of(path) -> str:
-    """A text file, in UTF-8 or, as many older kern and ABC files are, in Windows' Latin."""
+    """A text file, in UTF-8 or, as many older kern and ABC files are, in Windows' Latin.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        Unusable: the file holds anything but text.
+
+    Notebook: none; called by read_file and corpus.
+    """
     raw = Path(path).read_bytes()
-    if b"\0" in raw:
-        raise UnicodeDecodeError("utf-8", raw[:1], 0, 1, "binary data")
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("cp1252", errors="replace")
-        if re.search(r"[\x00-\x08\x0e-\x1f\x7f]|\ufffd", text):
-            raise
-        return text
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
+        if re.search(r"[\x01-\x08\x0e-\x1f\x7f]|\ufffd", text):
+            text = "\0"
+    if "\0" in text:
+        raise Unusable(f"this is not a text file, as {Path(path).suffix.lower()} files are: it holds binary data")
+    return text

@@ -33,9 +33,7 @@ def writers(last: str, frame: Song = IN_C) -> dict[str, Writer]:
 
     Notebook: 01-markov.
     """
-    return {
-        label: from_notebook(name).shipped_writer(frame) for name, label in SERIES.items() if name[:2] <= last[:2]
-    }
+    return {label: from_notebook(name).shipped_writer(frame) for name, label in SERIES.items() if name[:2] <= last[:2]}
 
 
 def side_by_side(models: Mapping[str, Writer], melody: Song, seed: int = 1, tempo: float = 120, **settings) -> None:

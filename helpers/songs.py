@@ -5,11 +5,12 @@ Notebook: all of them; first met in 01-markov.
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+
+from helpers.events import Event, events_of_stream
 
 _USUAL_TONIC = {
     "major": ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"),
@@ -20,8 +21,13 @@ _USUAL_TONIC = {
 def pitch_class(name: str) -> int:
     """Pitch class of a note name, C = 0 ... B = 11.
 
-    Args: name: a letter and its accidentals, such as "F#", "Bb" or music21's "B-".
-    Raises: ValueError if the name is no note name.
+    Args:
+        name: a letter and its accidentals, such as "F#", "Bb" or music21's "B-".
+
+    Raises:
+        ValueError: the name is no note name.
+
+    Notebook: 04-autoencoder-vae.
     """
     match = re.fullmatch(r"([A-Ga-g])([#b-]*)", name)
     if not match:
@@ -32,37 +38,15 @@ def pitch_class(name: str) -> int:
 
 
 def pitch_name(pitch: int) -> str:
-    """Name and octave of a MIDI number: 60 -> "C4", 70 -> "B♭4"."""
+    """Name and octave of a MIDI number: 60 -> "C4", 70 -> "B♭4".
+
+    Args:
+        pitch: a MIDI number, 0 to 127.
+
+    Notebook: 01-markov.
+    """
     names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
     return f"{names[pitch % 12]}{pitch // 12 - 1}"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A note, a chord or a rest.
-
-    Attributes:
-        pitches: MIDI numbers (60 = middle C) in rising order; empty for a rest.
-        duration: in quarter lengths (1 = quarter note), an exact Fraction.
-    Raises: ValueError for a pitch outside 0..127 or a duration that is not positive.
-    """
-
-    pitches: tuple[int, ...]
-    duration: Fraction
-
-    def __post_init__(self):
-        pitches = tuple(sorted(set(map(operator.index, self.pitches))))
-        duration = Fraction(self.duration)
-        if any(not 0 <= pitch <= 127 for pitch in pitches):
-            raise ValueError(f"pitches {list(pitches)} are not all MIDI numbers; they go from 0 to 127.")
-        if duration <= 0:
-            raise ValueError(f"a duration of {duration} quarter notes is not positive.")
-        object.__setattr__(self, "pitches", pitches)
-        object.__setattr__(self, "duration", duration)
-
-    @property
-    def is_rest(self) -> bool:
-        return not self.pitches
 
 
 @dataclass(frozen=True)
@@ -80,7 +64,11 @@ class Song:
         meter: time signature, such as "3/4".
         events: notes, chords and rests, one after the other.
         pickup: length of the upbeat before the first full measure, in quarter lengths.
-    Raises: ValueError for a tonic, mode, meter or pickup that cannot be.
+
+    Raises:
+        ValueError: tonic, mode, meter or pickup cannot be.
+
+    Notebook: 01-markov.
     """
 
     id: str = field(compare=False)
@@ -116,9 +104,13 @@ class Song:
         return sum((event.duration for event in self.events), Fraction(0))
 
     def transpose(self, semitones: int) -> Song:
-        """The song moved up (or, if negative, down); its tonic moves along.
+        """The song moved up; its tonic moves along.
 
-        Raises: ValueError naming the song if a note would leave the MIDI range.
+        Args:
+            semitones: by how many; down if negative.
+
+        Raises:
+            ValueError: a note would leave the MIDI range; names the song.
         """
         moved = {}
         for event in set(self.events):
@@ -135,27 +127,41 @@ class Song:
         """Transposed to C major or A minor.
 
         The interval is the one between the tonic and C (minor: A) when both stand in octave 4,
-        so that G major moves down a fifth and D minor up a fifth (Velardo 2021).
+        so that G major moves down a fifth and D minor up a fifth.
+
+        Raises:
+            ValueError: as `transpose`.
+
+        Source: Velardo (2020), Generating Melodies with LSTM Nets.
         """
         goal = 0 if self.mode == "major" else 9
         return self.transpose(goal - pitch_class(self.tonic))
 
     def skyline(self) -> Song:
-        """The highest note of each chord: a melody out of many voices (Uitdenbogerd and Zobel 1998)."""
+        """The highest note of each chord: a melody out of many voices.
+
+        Source: Uitdenbogerd and Zobel (1998), Manipulation of Music for Melody Matching.
+        """
         return replace(self, events=tuple(Event(event.pitches[-1:], event.duration) for event in self.events))
 
     def with_equal_durations(self, duration=Fraction(1)) -> Song:
         """Every note equally long and the rests left out: what is left is the line of pitches.
 
-        Args: duration: of every event, in quarter lengths.
+        Args:
+            duration: of every event, in quarter lengths.
         """
         events = tuple(Event(event.pitches, duration) for event in self.events if event.pitches)
         return replace(self, events=events, pickup=Fraction(0))
 
     def folded(self, low: int = 48, high: int = 83) -> Song:
-        """Each pitch outside low ... high moved by octaves into it; three octaves, C3 to B5, by default.
+        """Each pitch outside a range moved by octaves into it; C3 to B5, three octaves, by default.
 
-        Raises: ValueError if the range is narrower than an octave, into which not every pitch fits.
+        Args:
+            low: lowest MIDI number of the range.
+            high: its highest.
+
+        Raises:
+            ValueError: the range is narrower than an octave, into which not every pitch fits.
         """
         if high - low < 11:
             raise ValueError(f"a range from {low} to {high} is narrower than an octave; not every pitch fits into it.")
@@ -163,7 +169,11 @@ class Song:
         return replace(self, events=tuple(Event(tuple(map(fold, e.pitches)), e.duration) for e in self.events))
 
     def excerpt(self, duration) -> Song:
-        """The opening: the whole events that fit into `duration` quarter lengths."""
+        """The opening: the whole events that fit.
+
+        Args:
+            duration: of the excerpt at most, in quarter lengths.
+        """
         events, onset = [], Fraction(0)
         for event in self.events:
             onset += event.duration
@@ -180,7 +190,14 @@ class Song:
         the note value (4 = quarter) and stays until the next, # and - alter, ~ ties, trip{...} is a
         triplet. Tied notes become one event. A meter in front is optional (4/4 otherwise).
 
-        Raises: ValueError naming the part that cannot be read.
+        Args:
+            text: the melody.
+            tonic: of the song, as a note name.
+            mode: "major" or "minor".
+            title: of the song.
+
+        Raises:
+            ValueError: a part cannot be read; names it.
         """
         meter, body = re.fullmatch(r"\s*(\d+/\d+)?\s*(.*)", text, re.DOTALL).groups()
         if meter and not _METER.fullmatch(meter):
@@ -200,7 +217,9 @@ class Song:
         """The melody in TinyNotation, meter in front: `Song.from_tiny` reads the same events from it.
 
         A duration that needs several note values is written with ties, or, for a rest, as several rests.
-        Raises: ValueError for a chord, or a duration that is no whole number of 64th notes.
+
+        Raises:
+            ValueError: there is a chord, or a duration that is no whole number of 64th notes.
         """
         words = [self.meter]
         for number, event in enumerate(self.events, 1):
@@ -218,7 +237,10 @@ class Song:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file or song that was not used, and why."""
+    """A file or song that was not used, and why.
+
+    Notebook: none; in the `rejected` of a Corpus.
+    """
 
     name: str
     reason: str
@@ -226,16 +248,28 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Songs that could be read, and what could not, with the reason."""
+    """Songs that could be read, and what could not, with the reason.
+
+    Notebook: 01-markov, as what `load_essen` returns.
+    """
 
     songs: list[Song]
     rejected: list[Rejected] = field(default_factory=list)
 
 
 def voices_of(song: Song | Sequence[Song]) -> list[Song]:
-    """The voices of a piece, from high to low: every function here takes one Song or several that sound together.
+    """The voices of a piece: what plays, prints or writes music takes one Song, or several that sound together.
 
-    Raises: ValueError if there is none, or none of them holds an event.
+    Args:
+        song: one song, or its voices from high to low.
+
+    Returns:
+        A list of one or more songs.
+
+    Raises:
+        ValueError: there is none, or none of them holds an event.
+
+    Notebook: none; called by midi, notation, sound, figures and player.
     """
     voices = [song] if isinstance(song, Song) else list(song)
     if not voices:
@@ -252,7 +286,16 @@ def _tiny_name(pitch: int) -> str:
 
 
 def note_values(duration: Fraction) -> list[str]:
-    """Note values that add up to a duration in quarter lengths, long to short: 5/2 -> ["2", "8"]; [] if none do."""
+    """Note values that add up to a duration, long to short: 5/2 -> ["2", "8"].
+
+    Args:
+        duration: in quarter lengths.
+
+    Returns:
+        Numbers as in TinyNotation, dotted or not; [] if none add up to it.
+
+    Notebook: none; called by Song.to_tiny and widgets.
+    """
     values = []
     for value in (1, 2, 4, 8, 16, 32, 64):
         plain = Fraction(4, value)
@@ -282,71 +325,3 @@ def _check_tiny(body: str) -> None:
                 f"{word!r} is not a note in TinyNotation; write a letter a to g (or r for a rest) and a "
                 "note value out of 1, 2, 4, 8, 16, 32, 64, such as 'f#4', 'b-8' or 'r2'."
             )
-
-
-def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
-    """The notes, chords and rests of one music21 stream, in order; grace notes have no length and are left out.
-
-    Where voices overlap, the music is cut at every onset and every release, and what sounds together
-    becomes a chord. Unpitched percussion is left out.
-    """
-    found = []  # (onset, duration, pitches, continues a tie)
-    for element in stream.flatten().notesAndRests:
-        duration = Fraction(element.quarterLength).limit_denominator(5040)
-        hidden = element.isRest and element.style.hideObjectOnPrint  # music21 fills short measures with these
-        if duration <= 0 or hidden or not (element.isRest or getattr(element, "pitches", ())):
-            continue
-        pitches = () if element.isRest else tuple(round(pitch.ps) for pitch in element.pitches)
-        tied = [note.tie for note in getattr(element, "notes", [element])]
-        continues = merge_ties and pitches and all(tie and tie.type in ("stop", "continue") for tie in tied)
-        found.append((Fraction(element.offset).limit_denominator(5040), duration, pitches, continues))
-    events, end = [], Fraction(0)
-    for onset, duration, pitches, continues in found:
-        if onset < end:
-            return _slices(found)
-        if onset > end:
-            events.append(Event((), onset - end))
-        if continues and events and events[-1].pitches == tuple(sorted(set(pitches))):
-            events[-1] = Event(pitches, events[-1].duration + duration)
-        else:
-            events.append(Event(pitches, duration))
-        end = onset + duration
-    return tuple(events)
-
-
-def _slices(found: Iterable[tuple]) -> tuple[Event, ...]:
-    """Simultaneous voices as chords: one event between each two neighbouring onsets or releases.
-
-    A note that only goes on through a cut is not struck again where nothing else changes the chord.
-    """
-    sounding: dict[int, list[tuple[Fraction, Fraction]]] = {}
-    for onset, duration, pitches, continues in found:
-        for pitch in pitches:
-            spans = sounding.setdefault(pitch, [])
-            joined = next((k for k, (_, end) in enumerate(spans) if continues and end == onset), None)
-            if joined is None:
-                spans.append((onset, onset + duration))
-            else:
-                spans[joined] = (spans[joined][0], onset + duration)
-    onsets = {onset for spans in sounding.values() for onset, _ in spans}
-    last = max(onset + duration for onset, duration, _, _ in found)
-    cuts = sorted({Fraction(0), last} | onsets | {end for spans in sounding.values() for _, end in spans})
-    starting: dict[Fraction, list[int]] = {}
-    stopping: dict[Fraction, list[int]] = {}
-    for pitch, spans in sounding.items():
-        for onset, end in spans:
-            starting.setdefault(onset, []).append(pitch)
-            stopping.setdefault(end, []).append(pitch)
-    held: dict[int, int] = {}
-    events: list[Event] = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
-        for pitch in stopping.get(start, ()):
-            held[pitch] -= 1
-        for pitch in starting.get(start, ()):
-            held[pitch] = held.get(pitch, 0) + 1
-        chord = tuple(sorted(pitch for pitch, voices in held.items() if voices > 0))
-        if events and start not in onsets and events[-1].pitches == chord:
-            events[-1] = Event(chord, events[-1].duration + end - start)
-        else:
-            events.append(Event(chord, end - start))
-    return tuple(events)

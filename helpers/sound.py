@@ -6,12 +6,17 @@ Notebook: all of them; first met in 01-markov.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import midirenderer
 import numpy as np
+import soundfile
+import soxr
+import symusic
 
 from helpers.files import write_atomically
 from helpers.midi import score_of
@@ -33,16 +38,16 @@ def to_audio(
     which symusic's does not (its piano C4 sounds at 831 Hz).
 
     Args:
+        song: one Song or several voices.
         tempo: quarter notes per minute.
         program: General MIDI instrument, 0 (grand piano) to 127; one for all voices or one for each.
         sample_rate: samples per second.
-    Raises: as `to_midi`.
-    """
-    import midirenderer
-    import soundfile
-    import soxr
-    import symusic
 
+    Raises:
+        ValueError: as `to_midi`.
+
+    Notebook: 05-wavenet; in all of them inside `play`.
+    """
     score = score_of(song, tempo, program)
     duration = float(max(voice.duration for voice in voices_of(song)))
     seconds = duration * 60 / tempo
@@ -61,7 +66,19 @@ def to_audio(
 
 
 def to_mp3(song: Song | Sequence[Song], path=None, tempo: float = 100, program: int | Sequence[int] = 0) -> bytes:
-    """The sound of a song as an MP3 file; also written to `path` if given. Raises: as `to_midi`."""
+    """The sound of a song as an MP3 file.
+
+    Args:
+        song: one Song or several voices.
+        path: file to write it to as well; none if None.
+        tempo: quarter notes per minute.
+        program: General MIDI instrument, 0 to 127; one for all voices or one for each.
+
+    Raises:
+        ValueError: as `to_midi`.
+
+    Notebook: none: for your own songs; `play` carries the same sound.
+    """
     data = mp3_of(to_audio(song, tempo, program))
     if path is not None:
         write_atomically(Path(path), data)
@@ -69,9 +86,14 @@ def to_mp3(song: Song | Sequence[Song], path=None, tempo: float = 100, program: 
 
 
 def mp3_of(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
-    """Samples in [-1, 1], shape (samples,), as an MP3 file in memory, about 5 kB a second."""
-    import soundfile
+    """Samples as an MP3 file in memory, about 5 kB a second.
 
+    Args:
+        samples: in [-1, 1], shape (samples,).
+        sample_rate: samples per second.
+
+    Notebook: 01-markov, inside `play`.
+    """
     file = io.BytesIO()
     soundfile.write(file, samples, sample_rate, format="MP3", compression_level=0.75, bitrate_mode="CONSTANT")
     return file.getvalue()
@@ -79,7 +101,5 @@ def mp3_of(samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> bytes:
 
 @functools.lru_cache(maxsize=1)
 def _sound_font() -> bytes:
-    import importlib.util
-
     folder = Path(importlib.util.find_spec("pretty_midi").origin).parent  # found without importing it
     return (folder / "TimGM6mb.sf2").read_bytes()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from helpers.datasets import IGNORE, RandomCrop, ScoreDataset, SongDataset, pad_songs
+from helpers.datasets import IGNORE, MiniBatches, RandomCrop, ScoreDataset, SongDataset, pad_songs
 
 SONGS = [torch.tensor([0, 5, 6, 7, 0]), torch.tensor([0, 8, 0])]
 
@@ -65,3 +65,20 @@ def test_crops_with_repetition_are_always_full_and_keep_the_end():
 def test_what_is_no_song_is_refused(bad):
     with pytest.raises(ValueError, match="song 0 is"):
         SongDataset([bad])
+
+
+def test_mini_batches_go_through_all_rows_in_another_order_each_time():
+    x = torch.arange(10)
+    batches, again = MiniBatches([x, x[:, None] * 2], size=4), MiniBatches([x, x], size=4)
+    state = torch.get_rng_state()
+    epochs = [list(batches), list(batches)]
+    assert len(batches) == 3 and [len(rows) for rows, _ in epochs[0]] == [4, 4, 2]
+    for epoch in epochs:
+        rows, twice = (torch.cat(column) for column in zip(*epoch, strict=True))
+        assert sorted(rows.tolist()) == x.tolist() and torch.equal(twice[:, 0], 2 * rows)
+    first, second = ([row for rows, _ in epoch for row in rows.tolist()] for epoch in epochs)
+    assert first != second and first == [row for rows, _ in again for row in rows.tolist()]
+    assert torch.equal(torch.get_rng_state(), state)  # no random number of anyone else's is used up
+    for columns, size in (([x, x[1:]], 4), ([x[:0]], 4), ([x], 0), ([], 4)):
+        with pytest.raises(ValueError, match="equally many rows"):
+            MiniBatches(columns, size)

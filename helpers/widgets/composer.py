@@ -47,6 +47,8 @@ class Settings:
         program: General MIDI instrument.
         start: the beginning, or None.
         begun: the beginning in words.
+
+    Notebook: 01-markov, inside the Composer.
     """
 
     model: str
@@ -75,6 +77,8 @@ class Beginning(widgets.VBox):
 
     Args:
         songs: to pick from.
+
+    Notebook: 01-markov, inside the Composer.
     """
 
     WAYS = ("typed", "drawn", "picked", "a file", "nothing")
@@ -285,7 +289,7 @@ class Composer(Panel):
         self._stopping.set()
 
     def wait(self, seconds: float = 60) -> None:
-        """Until the take that is being written is on show."""
+        """Until the take that is being written is on show, or so many seconds have passed."""
         if self._thread is not None:
             self._thread.join(seconds)
 

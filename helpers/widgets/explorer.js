@@ -15,7 +15,7 @@ function render({ model, el }) {
   const round = (value, digits) => Number(value.toFixed(digits));
   const across = (x) => round(WIDTH / 2 + (x / reach) * (WIDTH / 2 - MARGIN), 1);
   const up = (y) => round(HEIGHT / 2 - (y / reach) * (HEIGHT / 2 - MARGIN), 1);
-  const inside = (value) => round(Math.min(Math.max(value, -reach), reach), 2);
+  const inside = (value) => round(Math.round(Math.min(Math.max(value, -reach), reach) * 20) / 20, 2); // as the sliders
 
   const size = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, role: "img", "aria-label": model.get("label") };
   const map = shape(el, "svg", { ...size, class: "nfs-map" });

@@ -19,6 +19,7 @@ from helpers.player import Player
 from helpers.songs import Song
 from helpers.widgets.parts import COLORS, ROW, Panel, button, column, labelled
 
+STEP = 0.05  # of the sliders: a value between two steps would be moved to one of them on Colab
 REACH = 3.2  # spreads from the middle of the map to its edge, at least
 
 
@@ -33,6 +34,8 @@ class Map(anywidget.AnyWidget):
         way: two places, joined by a line.
         label: read out by screen readers.
         colors: CSS variables.
+
+    Notebook: 04-autoencoder-vae, inside the LatentExplorer.
     """
 
     _esm = Path(__file__).with_name("explorer.js")
@@ -50,10 +53,12 @@ class Axes:
 
     Args:
         codes: (n, d), n at least 2.
-        count: how many axes.
+        count: how many axes, at least 2.
 
     Raises:
         ValueError: for fewer than two axes or codes, or more axes than the codes have.
+
+    Notebook: 04-autoencoder-vae, inside the LatentExplorer.
     """
 
     def __init__(self, codes: torch.Tensor, count: int):
@@ -73,7 +78,12 @@ class Axes:
         return (codes - self.centre) @ self.directions.T / self.spread
 
     def moved(self, code: torch.Tensor, by: Sequence[float]) -> torch.Tensor:
-        """A code (d,) moved along the axes; the rest of it stays."""
+        """A code moved along the axes; the rest of it stays.
+
+        Args:
+            code: (d,).
+            by: how far along each axis, in units of its spread.
+        """
         return code + (torch.tensor(by).double() * self.spread) @ self.directions
 
 
@@ -120,40 +130,51 @@ class LatentExplorer(Panel):
             raise ValueError(f"{len(titles)} titles for {len(codes)} codes; give one for each, and so for groups.")
         self.decode, self.codes, self.titles = decode, codes, list(titles)
         self.groups = list(groups) if groups is not None else [""] * len(codes)
-        between = between or (lambda a, b, t: (1 - t) * a + t * b)
-        self.between = lambda a, b, t: a if (a == b).all() else between(a, b, t)  # no angle between equal ones
+        self._between = between or (lambda a, b, t: (1 - t) * a + t * b)
         self.tempo, self.program = tempo, program
         self.points = self.axes.place(codes)  # (n, axes), where the songs lie on the map
         self._base, self._at_home, self._moving = codes[0], [0.0] * axes, False
-        self._make_controls(axes)
-        self._go()
-
-    def _make_controls(self, axes: int) -> None:
         reach = round(max(REACH, self.points.abs().max().item()) + 0.1, 1)
-        settings = {"min": -reach, "max": reach, "step": 0.1, "continuous_update": False}
+        settings = {"min": -reach, "max": reach, "step": STEP}
         self.sliders = [labelled(widgets.FloatSlider, f"axis {k + 1}", 0.0, **settings) for k in range(axes)]
         options = [(f"{k + 1}. {title}"[:60], k) for k, title in enumerate(self.titles)]
         self.song = labelled(widgets.Dropdown, "song", 0, options=options)
         self.goal = labelled(widgets.Dropdown, "walk to", 1, options=options)
-        self.way = labelled(widgets.FloatSlider, "how far", 0.0, min=0, max=1, step=0.05, continuous_update=False)
+        self.way = labelled(widgets.FloatSlider, "how far", 0.0, min=0, max=1, step=0.05)
         self.button = button("Listen", "Hear the point where the sliders stand", self.listen, button_style="primary")
         self.home = button("Back to the song", "Move the sliders back to the song", self.go_home)
         self.walk = button("Walk", "Hear the way from the song to the other one, in five steps", self.listen_walk)
+        self.map = self._map(reach)
+        self._listen_to_controls()
+        top = widgets.Box([self.map, column([*self.sliders, self.song, self.goal, self.way])], layout=ROW)
+        buttons = widgets.Box([self.button, self.home, self.walk], layout=ROW)
+        self.children = (top, buttons, self.message, self.shown)
+        self._go()
+
+    def _map(self, reach: float) -> Map:
         kinds = list(dict.fromkeys(self.groups))
         color = {kind: GROUPS[k % len(GROUPS)] for k, kind in enumerate(kinds)}
-        self.map = Map(reach=reach, legend=[[str(kind), color[kind]] for kind in kinds if kind])
-        self.map.songs = [
+        songs = [
             [x, y, f"{title}, {kind}" if kind else str(title), color[kind]]
             for (x, y, *_), title, kind in zip(self.points.tolist(), self.titles, self.groups, strict=True)
         ]
+        return Map(reach=reach, legend=[[str(kind), color[kind]] for kind in kinds if kind], songs=songs)
+
+    def _listen_to_controls(self) -> None:
         self.map.observe(lambda change: self._move(change["new"]), "point")
         for control in (self.song, self.goal, self.way):
             control.observe(lambda _: self._go(), "value")
         for slider in self.sliders:
             slider.observe(lambda _: self._mark(), "value")
-        top = widgets.Box([self.map, column([*self.sliders, self.song, self.goal, self.way])], layout=ROW)
-        buttons = widgets.Box([self.button, self.home, self.walk], layout=ROW)
-        self.children = (top, buttons, self.message, self.shown)
+
+    def between(self, a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
+        """A code on the way from one code to another; equal ones have no angle between them.
+
+        Args:
+            a, b: codes (d,).
+            t: how far, 0 <= t <= 1.
+        """
+        return a if (a == b).all() else self._between(a, b, t)
 
     @property
     def point(self) -> list[float]:
@@ -180,8 +201,11 @@ class LatentExplorer(Panel):
         """Shows and plays five places on the way from the song to the other one, end to end."""
         a, b = self.codes[self.song.value], self.codes[self.goal.value]
         names = f"{self.titles[self.song.value]} → {self.titles[self.goal.value]}"
-        places = lambda: [self.decode(self.between(a, b, t).tolist()) for t in (0, 0.25, 0.5, 0.75, 1)]
-        self._present("Walking …", lambda: _joined(places()), names, "five steps, both ends included")
+
+        def way() -> list[Song]:
+            return _joined([self.decode(self.between(a, b, t).tolist()) for t in (0, 0.25, 0.5, 0.75, 1)])
+
+        self._present("Walking …", way, names, "five steps, both ends included")
 
     def _present(self, status: str, make: Callable, title: str, note: str) -> None:
         buttons = (self.button, self.home, self.walk)
@@ -209,7 +233,7 @@ class LatentExplorer(Panel):
         """Puts the base, the sliders and the cross where song, goal and way say."""
         a, b = self.codes[self.song.value], self.codes[self.goal.value]
         self._base = self.between(a, b, self.way.value) if self.way.value else a
-        self._at_home = [round(value, 3) for value in self.axes.place(self._base).tolist()]
+        self._at_home = [round(round(value / STEP) * STEP, 2) for value in self.axes.place(self._base).tolist()]
         self.map.way = [self.points[control.value, :2].tolist() for control in (self.song, self.goal)]
         self._move(self._at_home)
 

@@ -21,7 +21,6 @@ function build(model) {
   root.style.cssText = model.get("colors");
   root.setAttribute("role", "grid");
   root.setAttribute("aria-label", model.get("label"));
-  root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys
   const cells = new Map();
   for (let row = names.length - 1; row >= 0; row--) {
     const pitch = model.get("low") + row;
@@ -37,7 +36,7 @@ function build(model) {
       cell.type = "button";
       cell.tabIndex = -1;
       cell.setAttribute("role", "gridcell");
-      Object.assign(cell.dataset, { pitch, step });
+      Object.assign(cell.dataset, { pitch, step, lmSuppressShortcuts: true }); // or Jupyter takes the arrow keys
       cells.set(`${pitch} ${step}`, cell);
       line.append(cell);
     }

@@ -28,6 +28,8 @@ class Grid(anywidget.AnyWidget):
         bar: columns in a bar; a line stands before each.
         label: read out by screen readers.
         colors: CSS variables.
+
+    Notebook: 01-markov, inside the Composer.
     """
 
     _esm = Path(__file__).with_name("melody.js")
@@ -97,7 +99,11 @@ class MelodyInput(Panel):
 
     @song.setter
     def song(self, song: Song | None) -> None:
-        """Raises: ValueError naming the note that does not fit into the grid."""
+        """Puts a melody into the grid; None empties it.
+
+        Raises:
+            ValueError: naming the note that does not fit into the grid.
+        """
         self._put(song)
         self._write_text()
 

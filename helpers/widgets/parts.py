@@ -21,6 +21,8 @@ class Panel(widgets.VBox):
 
     Args:
         takes: how many of them to keep on show.
+
+    Notebook: none: the base of the other files' panels.
     """
 
     def __init__(self, takes: int = 1):
@@ -41,30 +43,62 @@ class Panel(widgets.VBox):
 
 
 def status(text: str) -> str:
-    """One sentence as HTML, read out by screen readers; never markup."""
+    """One sentence as HTML, read out by screen readers; never markup.
+
+    Notebook: none: called by the widgets.
+    """
     return f'<p role="status" aria-live="polite" style="margin: 2px">{html.escape(text)}</p>' if text else ""
 
 
 def labelled(kind: type, description: str, value, **settings):
-    """A control with its label, as wide as a phone allows."""
+    """A control with its label, as wide as a phone allows.
+
+    Args:
+        kind: class of the control.
+        description: the label.
+        value: to begin with.
+        settings: what else the class takes.
+
+    Notebook: none: called by the widgets.
+    """
     layout = widgets.Layout(width="min(calc(100% - 4px), 420px)")
     return kind(value=value, description=description, layout=layout, style={"description_width": "92px"}, **settings)
 
 
 def column(controls: Iterable) -> widgets.VBox:
-    """Controls one under the other, beside another column where there is room."""
+    """Controls one under the other, beside another column where there is room.
+
+    Notebook: none: called by the widgets.
+    """
     return widgets.VBox(list(controls), layout=widgets.Layout(width="min(100%, 380px)"))
 
 
 def button(description: str, tooltip: str, action: Callable[[], None], **settings) -> widgets.Button:
-    """A button as wide as its label."""
+    """A button as wide as its label.
+
+    Args:
+        description: the label.
+        tooltip: what it does, in a few words.
+        action: called without arguments at each click.
+        settings: what else widgets.Button takes.
+
+    Notebook: none: called by the widgets.
+    """
     made = widgets.Button(description=description, tooltip=tooltip, layout=widgets.Layout(width="auto"), **settings)
     made.on_click(lambda _: action())
     return made
 
 
 def enable(control: widgets.Button, enabled: bool, tooltip: str) -> None:
-    """Switches a button on or off, with the reason."""
+    """Switches a button on or off.
+
+    Args:
+        control: the button.
+        enabled: whether it can be clicked.
+        tooltip: the reason.
+
+    Notebook: none: called by the Composer.
+    """
     control.disabled, control.tooltip = not enabled, tooltip
 
 

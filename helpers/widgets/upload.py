@@ -24,7 +24,10 @@ LARGEST_FILE = 2_000_000  # bytes; a notebook server cuts the connection at 10 M
 
 
 class Chooser(anywidget.AnyWidget):
-    """The field on the page; it sends {"name", "size" in bytes, "data" in base64} of the file that is chosen."""
+    """The field on the page; it sends {"name", "size" in bytes, "data" in base64} of the file that is chosen.
+
+    Notebook: 01-markov, inside the Composer.
+    """
 
     _esm = Path(__file__).with_name("upload.js")
     suffixes = traitlets.Unicode(",".join(SUFFIXES)).tag(sync=True)
@@ -36,6 +39,8 @@ class FileInput(widgets.VBox):
     """Chooses a music file; `song` is its first melody, or None. What is wrong with a file is said in one sentence.
 
     ipywidgets' own FileUpload hands any file to the server, whose connection breaks at 10 MB without a word.
+
+    Notebook: 01-markov, inside the Composer.
     """
 
     def __init__(self):
@@ -45,7 +50,11 @@ class FileInput(widgets.VBox):
         super().__init__([self.chooser, self.message])
 
     def choose(self, name: str, size: int, data: str | None = None) -> None:
-        """Takes a file, or says why not and keeps the one before. Args: as `song_in`."""
+        """Takes a file, or says why not and keeps the one before.
+
+        Args:
+            name, size, data: as `song_in`.
+        """
         try:
             song = song_in(name, size, data)
         except ValueError as mistake:

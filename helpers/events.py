@@ -1,0 +1,140 @@
+"""Notes, chords and rests, and how they come out of voices that overlap.
+
+Notebook: all of them; first met in 01-markov.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A note, a chord or a rest.
+
+    Attributes:
+        pitches: MIDI numbers (60 = middle C) in rising order; empty for a rest.
+        duration: in quarter lengths (1 = quarter note), an exact Fraction.
+
+    Raises:
+        ValueError: a pitch is outside 0 ... 127, or the duration is not positive.
+
+    Notebook: 01-markov.
+    """
+
+    pitches: tuple[int, ...]
+    duration: Fraction
+
+    def __post_init__(self):
+        pitches = tuple(sorted(set(map(operator.index, self.pitches))))
+        duration = Fraction(self.duration)
+        if any(not 0 <= pitch <= 127 for pitch in pitches):
+            raise ValueError(f"pitches {list(pitches)} are not all MIDI numbers; they go from 0 to 127.")
+        if duration <= 0:
+            raise ValueError(f"a duration of {duration} quarter notes is not positive.")
+        object.__setattr__(self, "pitches", pitches)
+        object.__setattr__(self, "duration", duration)
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether nothing sounds."""
+        return not self.pitches
+
+
+def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
+    """The notes, chords and rests of one music21 stream, in order.
+
+    Grace notes, which have no length, and unpitched percussion are left out. Where voices overlap, the music becomes
+    chords (`chords_of`).
+
+    Args:
+        stream: of any kind; it is flattened.
+        merge_ties: join tied notes into one event.
+
+    Returns:
+        Events, with the rests that are printed and those that fill gaps.
+
+    Notebook: none; called by readers and Song.from_tiny.
+    """
+    found = list(_found(stream, merge_ties))
+    events, end = [], Fraction(0)
+    for onset, duration, pitches, continues in found:
+        if onset < end:
+            return tuple(Event(*chord) for chord in chords_of(found))
+        if onset > end:
+            events.append(Event((), onset - end))
+        if continues and events and events[-1].pitches == tuple(sorted(set(pitches))):
+            events[-1] = Event(pitches, events[-1].duration + duration)
+        else:
+            events.append(Event(pitches, duration))
+        end = onset + duration
+    return tuple(events)
+
+
+def _found(stream, merge_ties: bool):
+    """(onset, duration, pitches, whether it continues a tie) of all that is played or rests."""
+    for element in stream.flatten().notesAndRests:
+        duration = Fraction(element.quarterLength).limit_denominator(5040)
+        hidden = element.isRest and element.style.hideObjectOnPrint  # music21 fills short measures with these
+        if duration <= 0 or hidden or not (element.isRest or getattr(element, "pitches", ())):
+            continue
+        pitches = () if element.isRest else tuple(round(pitch.ps) for pitch in element.pitches)
+        tied = [note.tie for note in getattr(element, "notes", [element])]
+        continues = merge_ties and pitches and all(tie and tie.type in ("stop", "continue") for tie in tied)
+        yield Fraction(element.offset).limit_denominator(5040), duration, pitches, continues
+
+
+def chords_of(found: Iterable[tuple]) -> list[tuple]:
+    """Simultaneous voices as chords: the music is cut at every onset and every release.
+
+    A note that only goes on through a cut is not struck again where nothing else changes the chord.
+
+    Args:
+        found: (onset, duration, pitches, whether it continues a tie) of each note, in rising order of onset and in
+            any one unit of time.
+
+    Returns:
+        (pitches, duration) of each chord and each silence from time 0 on, in the same unit.
+
+    Notebook: none; called by events_of_stream and midi.
+    """
+    found = list(found)
+    sounding = _spans(found)
+    starting: dict[Fraction, list[int]] = {}
+    stopping: dict[Fraction, list[int]] = {}
+    for pitch, spans in sounding.items():
+        for onset, end in spans:
+            starting.setdefault(onset, []).append(pitch)
+            stopping.setdefault(end, []).append(pitch)
+    last = max(onset + duration for onset, duration, _, _ in found)
+    cuts = sorted({0, last} | starting.keys() | stopping.keys())
+    held: dict[int, int] = {}
+    chords: list[tuple] = []
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        for pitch in stopping.get(start, ()):
+            held[pitch] -= 1
+        for pitch in starting.get(start, ()):
+            held[pitch] = held.get(pitch, 0) + 1
+        chord = tuple(sorted(pitch for pitch, voices in held.items() if voices > 0))
+        if chords and start not in starting and chords[-1][0] == chord:
+            chords[-1] = (chord, chords[-1][1] + end - start)
+        else:
+            chords.append((chord, end - start))
+    return chords
+
+
+def _spans(found: list[tuple]) -> dict[int, list[tuple]]:
+    """(onset, end) of all that sounds at each pitch, tied notes joined."""
+    sounding: dict[int, list[tuple]] = {}
+    for onset, duration, pitches, continues in found:
+        for pitch in pitches:
+            spans = sounding.setdefault(pitch, [])
+            joined = next((k for k, (_, end) in enumerate(spans) if end == onset), None) if continues else None
+            if joined is None:
+                spans.append((onset, onset + duration))
+            else:
+                spans[joined] = (spans[joined][0], onset + duration)
+    return sounding
