@@ -13,10 +13,10 @@ from helpers.songs import Song
 from helpers.widgets import Composer
 
 wavenet = from_notebook("05-wavenet")
-opening = replace(Song.from_tiny("4/4 g8 c'4 d' e' c'8 d' e'4"), pickup=0.5)
-names = {"LSTM": "03-lstm", "WaveNet": "05-wavenet", "network": "02-fnn"}
+opening = replace(Song.from_tiny("4/4 G8 c4 d e c8 d e4"), pickup=0.5)
+names = {"LSTM": "03-lstm", "WaveNet": "05-wavenet", "LSTM that points": "06-lstm", "network": "02-fnn"}
 composer = Composer({name: wavenet.trained_writer(file, opening) for name, file in names.items()})
-composer.start.value, composer.length.value = "4/4 g4 c' d' e'", 64
+composer.start.value, composer.length.value = "4/4 G4 c d e", 64
 Player(opening)
 print("           first take  later ones   notes  bars")
 for name in names:

@@ -7,7 +7,7 @@ import torch
 
 from helpers.exported import from_notebook
 
-wavenet = from_notebook("05-wavenet")
+wavenet, sound = from_notebook("05-wavenet"), from_notebook("07-sound")
 
 
 def seconds(function, repeat):
@@ -60,8 +60,8 @@ def together(sounds=3, samples=500):
     torch.manual_seed(0)
     model = wavenet.TokenWaveNet(256, 64, 128, [2**k for k in range(10)])
     start = torch.zeros(sounds, 1, dtype=torch.long)
-    one = seconds(lambda: wavenet.compose_numbers(model, start[:1], samples), 1)
-    all_ = seconds(lambda: wavenet.compose_numbers(model, start, samples), 1)
+    one = seconds(lambda: sound.compose_numbers(model, start[:1], samples), 1)
+    all_ = seconds(lambda: sound.compose_numbers(model, start, samples), 1)
     print(f"{sounds} sounds together take {all_ / one:.1f} times as long as one")
 
 

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -134,17 +135,25 @@ def _read(path: Path, name: str, jobs, label: str, unique_ids: bool) -> Corpus:
 
 
 def _in_parallel(jobs: list, label: str) -> list:
-    """Runs (function, arguments) pairs on all cores, with a progress bar, and chains their results in order."""
-    from tqdm import tqdm  # here, because a cached load needs neither of the two
+    """Runs (function, arguments) pairs with a progress bar, unless they are few, and chains their results in order."""
+    from tqdm import tqdm  # here, because a cached load shows no bar
 
-    if len(jobs) < 20:  # starting worker processes would take longer
-        return [result for function, arguments in jobs for result in function(*arguments)]
-    import joblib  # takes a quarter of a second
+    results = tqdm(_results(jobs), f"Reading {label}", len(jobs), unit="song", disable=len(jobs) < 20)
+    return list(itertools.chain.from_iterable(results))
 
-    workers = joblib.Parallel(n_jobs=-1, return_as="generator")(
-        joblib.delayed(function)(*arguments) for function, arguments in jobs
-    )
-    return list(itertools.chain.from_iterable(tqdm(workers, f"Reading {label}", len(jobs), unit="song")))
+
+def _results(jobs: list):
+    """What each job returns: in this process for a second, since workers take two to start; then on all cores."""
+    end, left = time.monotonic() + 1, iter(jobs)
+    for function, arguments in left:
+        yield function(*arguments)
+        if time.monotonic() > end:
+            break
+    if rest := list(left):
+        import joblib  # takes a quarter of a second
+
+        tasks = (joblib.delayed(function)(*arguments) for function, arguments in rest)
+        yield from joblib.Parallel(n_jobs=-1, return_as="generator")(tasks)
 
 
 def with_unique_ids(songs: list[Song]) -> list[Song]:

@@ -16,6 +16,7 @@ from helpers.exported import from_notebook
 from helpers.songs import Song, pitch_name
 
 IN_C = Song("frame", "", "frame", "C", "major", "4/4", ())
+CENTRES = {"major": 63, "minor": 72}  # mean pitch of Erk's songs in C major and in A minor, which all models learned
 
 
 class Stopped(Exception):
@@ -152,6 +153,22 @@ def _remembering(model: Callable, heard: list, top_k: int, on_step: Callable | N
         return likeliest(heard[-1], top_k)
 
     return next_p
+
+
+def in_register(song: Song) -> tuple[Song, int]:
+    """A beginning moved by octaves to where the models learned to sing; elsewhere they hardly know any song.
+
+    Args:
+        song: in C major or A minor.
+
+    Returns:
+        The song, and by how many octaves it was moved.
+
+    Notebook: 01-markov, inside the Composer.
+    """
+    pitches = [event.pitches[-1] for event in song.events if event.pitches]
+    octaves = round((CENTRES[song.mode] - sum(pitches) / len(pitches)) / 12) if pitches else 0
+    return song.transpose(12 * octaves), octaves
 
 
 def note_writer(next_p: Callable, vocabulary, frame: Song = IN_C) -> Writer:

@@ -91,6 +91,7 @@ def chords_of(found: Iterable[tuple]) -> list[tuple]:
     """Simultaneous voices as chords: the music is cut at every onset and every release.
 
     A note that only goes on through a cut is not struck again where nothing else changes the chord.
+    music21's chordify finds the same chords, but only in streams, which MIDI does without, and in nine times the time.
 
     Args:
         found: (onset, duration, pitches, whether it continues a tie) of each note, in rising order of onset and in

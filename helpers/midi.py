@@ -5,6 +5,7 @@ Notebook: all of them; first met in 01-markov.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import struct
@@ -117,7 +118,7 @@ def read_midi(path, name: str, instrument: str | None = None) -> Song:
     """
     score = _score_in(Path(path).read_bytes())
     tracks = _tracks(score, instrument)
-    signatures = {0: (4, 4)} | {s.time: (s.numerator, s.denominator) for s in reversed(list(score.time_signatures))}
+    signatures = {0: (4, 4)} | {s.time: (s.numerator, s.denominator) for s in score.time_signatures}
     ticks = unit = score.ticks_per_quarter
     if _is_written(score):
         parts = [_struck_together(notes) for notes in tracks]
@@ -130,15 +131,16 @@ def read_midi(path, name: str, instrument: str | None = None) -> Song:
         raise Unusable("there is no note in it")
     tonic, mode = _written_key(score) or _found_key(parts)
     meter, pickup = _meter_and_pickup(signatures, unit)
-    events = (Event(pitches, Fraction(length, unit)) for pitches, length in _in_order(parts, signatures, unit))
-    return Song(name, Path(name).stem, name, tonic, mode, meter, tuple(events), pickup)
+    event = functools.cache(lambda pitches, length: Event(pitches, Fraction(length, unit)))  # most are there many times
+    events = tuple(event(*chord) for chord in _in_order(parts, signatures, unit))
+    return Song(name, Path(name).stem, name, tonic, mode, meter, events, pickup)
 
 
 def _score_in(data: bytes):
     """The symusic Score of a whole MIDI file; Unusable where it is not one."""
     import symusic  # here, because a cached load needs none of it
 
-    data, count = _with_ends(data)
+    data, count = _marked(data)
     try:
         score = symusic.Score.from_midi(data)
     except RuntimeError as error:
@@ -156,13 +158,17 @@ _DAMAGED = "this is not a whole MIDI file: it is cut off or damaged"
 _LONGEST = 20_000  # quarter notes, nearly three hours; only a damaged file lasts longer
 _END = "the end of this track"
 _END_OF_TRACK = b"\xff\x2f\0"
+_MARKED_END = b"\xff\x06" + bytes([len(_END)]) + _END.encode() + b"\0" + _END_OF_TRACK
+_NO_PROGRAM = 127  # gunshot
+_MARKED_START = b"".join(bytes([0, 0xC0 + channel, _NO_PROGRAM]) for channel in range(16))
 
 
-def _with_ends(data: bytes) -> tuple[bytes, int]:
-    """The same MIDI file with a marker at the end of each track, and how many tracks there are.
+def _marked(data: bytes) -> tuple[bytes, int]:
+    """The same MIDI file marked so that symusic tells what it would keep for itself, and how many tracks it has.
 
-    symusic takes what it can from a file of which tracks are missing, or that is damaged so that a track seems to end
-    early; whoever finds all markers in its Score knows that it has read each track to its end.
+    symusic takes what it can where tracks are missing or damage ends one early; but it has read each track to its end
+    if the marker put there is found in its Score. It takes a track without a program for a piano; here that starts as
+    _NO_PROGRAM.
     """
     if data[:4] != b"MThd":
         raise Unusable("this is not a standard MIDI file: it does not begin with MThd")
@@ -171,13 +177,12 @@ def _with_ends(data: bytes) -> tuple[bytes, int]:
     size, kind, count, ticks = struct.unpack(">IHHH", data[4:14])
     if kind > 1 or not 0 < ticks < 0x8000:
         raise Unusable("this kind of MIDI file (type 2, or timed in film frames) cannot be read; save it as type 1")
-    marker = b"\xff\x06" + bytes([len(_END)]) + _END.encode() + b"\0" + _END_OF_TRACK
     tracks, at = [], 8 + size
     while at + 8 <= len(data):
         name, length = struct.unpack(">4sI", data[at : at + 8])
         track, at = data[at + 8 : at + 8 + length], at + 8 + length
         if name == b"MTrk" and track.endswith(_END_OF_TRACK) and at <= len(data):
-            track = track.removesuffix(_END_OF_TRACK) + marker
+            track = _MARKED_START + track.removesuffix(_END_OF_TRACK) + _MARKED_END
             tracks.append(b"MTrk" + struct.pack(">I", len(track)) + track)
         elif name == b"MTrk":
             raise Unusable(_DAMAGED)
@@ -187,32 +192,27 @@ def _with_ends(data: bytes) -> tuple[bytes, int]:
 
 
 def _tracks(score, wanted: str | None) -> list[list[tuple[int, int, int]]]:
-    """(onset, length, pitch) of all notes, in ticks, in each track of one instrument.
-
-    Each program of each channel is a track. It is called what the file calls it, or else as its program is.
-    """
+    """(onset, length, pitch) in ticks of all notes with a length, in each track of one instrument."""
     played = [track for track in score.tracks if len(track.notes)]
-    pitched = [track for track in played if not track.is_drum]
-    names = [_given_name(track.name) or track.program for track in pitched]
-    if wanted != "all" and (wanted or len(set(names)) > 1):
-        names = [_program_name(name) if isinstance(name, int) else name for name in names]
+    pitched = [(k, track) for k, track in enumerate(played, 1) if not track.is_drum]
     named: dict[str, list] = {}
-    for name, track in zip(names, pitched, strict=True):
-        named.setdefault(name, []).append(track.notes.numpy())
+    for k, track in pitched:
+        named.setdefault(_instrument(track, k), []).append(track.notes.numpy())
     chosen = chosen_parts(named, wanted, drums=len(pitched) < len(played))
-    return [list(zip(*(notes[key].tolist() for key in ("time", "duration", "pitch")), strict=True)) for notes in chosen]
+    notes = (zip(*(part[key].tolist() for key in ("time", "duration", "pitch")), strict=True) for part in chosen)
+    return [[note for note in part if note[1]] for part in notes]
 
 
-def _given_name(name: str) -> str:
-    """The name of a track, without what MuseScore puts behind a zero byte; "" for "Instrument 1" and the unreadable."""
-    name = name.split("\0")[0].strip()
-    return "" if "\ufffd" in name or re.fullmatch(r"(?i)(inst(rument)?( \d+)?|\d+)?", name) else name
+def _instrument(track, number: int) -> str:
+    """What the file calls a track (MuseScore ends it with a zero byte), or else what music21 calls its program."""
+    name = " ".join(track.name.split("\0")[0].split())
+    if "\ufffd" not in name and not re.fullmatch(r"(?i)(inst(rument)?( \d+)?|\d+)?", name):
+        return name
+    if track.program == _NO_PROGRAM:
+        return f"part {number}"
+    from music21 import instrument  # slow to import, and only tracks without a name need it
 
-
-def _program_name(program: int) -> str:
-    from music21 import instrument  # takes half a second, and only tracks without a name need it
-
-    return instrument.instrumentFromMidiProgram(program).instrumentName
+    return instrument.instrumentFromMidiProgram(track.program).instrumentName
 
 
 def _is_written(score) -> bool:
@@ -229,8 +229,7 @@ def _struck_together(notes: list[tuple]) -> list[tuple]:
     """(onset, length, pitches) in rising order: notes that begin and end together are one chord."""
     chords: dict[tuple, list[int]] = {}
     for onset, length, pitch in notes:
-        if length:
-            chords.setdefault((onset, length), []).append(pitch)
+        chords.setdefault((onset, length), []).append(pitch)
     return [(onset, length, tuple(pitches)) for (onset, length), pitches in sorted(chords.items())]
 
 
@@ -239,7 +238,7 @@ def _moved(notes: list[tuple], ticks: int) -> list[tuple]:
 
     Notes that begin less than a sixteenth apart, and end so, are one chord. Where the next note begins on the grid of
     sixteenths (or triplets), a note is measured by that grid if the other would leave a gap before the next.
-    Source: music21 10, `midi.translate.midiTrackToStream` and `Stream.quantize`; equal to them, rounding errors included.
+    Source: music21 10, `midi.translate.midiTrackToStream` and `Stream.quantize`, whose rounding errors are kept.
     """
     chords, taken = [], set()
     for k, (onset, length, _) in enumerate(notes):
@@ -297,19 +296,20 @@ def _in_order(parts: list[list[tuple]], signatures: dict, unit: int) -> list[tup
     return events
 
 
-def _barlines(signatures: dict, unit: int, last: int) -> list[Fraction]:
+def _barlines(signatures: dict, unit: int, last: int) -> list[int | Fraction]:
     """Where measures end, until the last note begins; a change of meter holds from the next barline on."""
     changes = sorted(signatures)
-    bars, at = [], Fraction(0)
+    bars, at = [], 0
     while at < last:
         at += _measure(signatures[changes[bisect_right(changes, at) - 1]], unit)
         bars.append(at)
     return bars
 
 
-def _measure(signature: tuple[int, int], unit: int) -> Fraction:
-    count, beat = signature
-    return Fraction(4 * unit * count, beat)
+def _measure(signature: tuple[int, int], unit: int) -> int | Fraction:
+    """The length of a measure; a whole number where it can be, since Fractions compare slowly."""
+    length = Fraction(4 * unit * signature[0], signature[1])
+    return length.numerator if length.denominator == 1 else length
 
 
 def _meter_and_pickup(signatures: dict, unit: int) -> tuple[str, Fraction]:
@@ -317,7 +317,7 @@ def _meter_and_pickup(signatures: dict, unit: int) -> tuple[str, Fraction]:
     upbeat, meter, pickup = _measure(signatures[0], unit), signatures[0], Fraction(0)
     second = min(signatures.keys() - {0}, default=None)
     if second == upbeat and upbeat < _measure(signatures[second], unit):
-        meter, pickup = signatures[second], upbeat / unit
+        meter, pickup = signatures[second], Fraction(upbeat, unit)
     return "/".join(map(str, meter)), pickup
 
 
@@ -326,9 +326,10 @@ _FIFTHS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B"
 
 def _written_key(score) -> tuple[str, str] | None:
     """Tonic and mode of the first key signature."""
-    for key in score.key_signatures:
-        return _FIFTHS[key.key + 7 + 3 * key.tonality], "minor" if key.tonality else "major"
-    return None
+    named = (
+        (_FIFTHS[key.key + 7 + 3 * key.tonality], "minor" if key.tonality else "major") for key in score.key_signatures
+    )
+    return next(named, None)
 
 
 def _found_key(parts: list[list[tuple]]) -> tuple[str, str]:
@@ -336,7 +337,7 @@ def _found_key(parts: list[list[tuple]]) -> tuple[str, str]:
     from music21 import note, stream  # slow to import, and only files without a key signature need it
     from music21.analysis import discrete
 
-    sounding = [Fraction(0)] * 12
+    sounding = [0] * 12
     for _, length, pitches in (chord for part in parts for chord in part):
         for pitch in pitches:
             sounding[pitch % 12] += length

@@ -41,42 +41,38 @@ def to_music21(song: Song | Sequence[Song]):
 
 
 def _part(song: Song):
-    from music21 import bar, chord, clef, key, meter, note, stream, tie  # as in to_music21
+    """One staff; measures, ties and accidentals are music21's, which knows no upbeat: a rest before it goes again."""
+    from music21 import clef, key, meter, note, stream  # as in to_music21
 
-    part = stream.Part()
     signature = key.Key(song.tonic.replace("b", "-"), song.mode)
     home = signature.tonic.getEnharmonic() if abs(signature.sharps) > 7 else signature.tonic
     signature = key.Key(home, song.mode)
     middle = signature.sharps + (2 if song.mode == "major" else 3.5)  # minor leans to its raised notes
     spelled = functools.cache(lambda pitch: _spell(pitch, middle))
-    room = song.pickup or song.measure_length
-    measure = stream.Measure(number=1)
     pitches = [pitch for event in song.events for pitch in event.pitches] or [60]
     low = sum(pitches) / len(pitches) < 57
-    measure.append([clef.BassClef() if low else clef.TrebleClef(), signature, meter.TimeSignature(song.meter)])
-    measure.paddingLeft = float(song.measure_length - room)  # marks the upbeat as one
-    filled = Fraction(0)
-    for event in song.events:
-        left, first = event.duration, True
-        while left:
-            if filled == room:
-                part.append(measure)
-                measure, filled, room = stream.Measure(number=measure.number + 1), Fraction(0), song.measure_length
-            length = min(left, room - filled)
-            if event.is_rest:
-                written = note.Rest(quarterLength=length)
-            elif len(event.pitches) == 1:
-                written = note.Note(spelled(event.pitches[0]), quarterLength=length)
-            else:
-                written = chord.Chord([spelled(pitch) for pitch in event.pitches], quarterLength=length)
-            left, filled = left - length, filled + length
-            if event.pitches and not (first and not left):
-                written.tie = tie.Tie("start" if first else "continue" if left else "stop")
-            measure.append(written)
-            first = False
-    measure.rightBarline = bar.Barline("final")
-    part.append(measure)
+    missing = song.measure_length - song.pickup if song.pickup else 0
+    part = stream.Part([clef.BassClef() if low else clef.TrebleClef(), signature, meter.TimeSignature(song.meter)])
+    part.append([note.Rest(quarterLength=missing)] * bool(missing))
+    part.append([_written([spelled(pitch) for pitch in event.pitches], event.duration) for event in song.events])
+    part.makeMeasures(inPlace=True)
+    part.makeTies(inPlace=True)
+    part.makeAccidentals(inPlace=True, overrideStatus=True)  # since makeTies marks them as made
+    if missing:
+        measures = list(part.getElementsByClass(stream.Measure))
+        measures[0].remove(measures[0].notesAndRests.first(), shiftOffsets=True)
+        measures[0].paddingLeft = float(missing)  # marks the upbeat as one
+        for measure in measures[1:]:
+            part.setElementOffset(measure, measure.offset - missing)
     return part
+
+
+def _written(names: list[str], length: Fraction):
+    from music21 import chord, note  # as in to_music21
+
+    if not names:
+        return note.Rest(quarterLength=length)
+    return note.Note(names[0], quarterLength=length) if len(names) == 1 else chord.Chord(names, quarterLength=length)
 
 
 def _spell(pitch: int, middle: float) -> str:

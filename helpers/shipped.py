@@ -18,6 +18,7 @@ SERIES = {  # the notebooks whose models write melodies, and what their models a
     "02-fnn-gradcheck": "network",
     "03-lstm": "LSTM",
     "05-wavenet": "WaveNet",
+    "06-attention": "LSTM that points",
 }
 
 

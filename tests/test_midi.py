@@ -57,7 +57,8 @@ def events(*pairs):
 
 
 def test_a_held_note_is_one_event_and_a_rest_stops_at_each_barline(tmp_path):
-    track = [meta("time_signature", numerator=3, denominator=4), on(60), off(60, 5 * 480), on(62, 3 * 480), off(62, 40)]
+    track = [meta("time_signature"), meta("time_signature", numerator=3, denominator=4)]  # the last one counts
+    track += [on(60), off(60, 5 * 480), on(62, 3 * 480), off(62, 40)]
     song = song_in(tmp_path, midi(track))
     assert song.events == events(((60,), 5), ((), 1), ((), 2), ((62,), "1/12"))
     assert (song.meter, song.pickup, song.title, song.family) == ("3/4", 0, "x", "x.mid")
@@ -134,13 +135,17 @@ def test_instruments_are_called_by_their_track_or_else_by_their_program(tmp_path
         [meta("track_name", name="Instrument 2"), program(40, 1), *notes(SCALE, 1)],
         [meta("track_name", name="fl\xf6te"), program(73, 2), *notes(SCALE, 2)],  # not UTF-8
         [program(40, 3), *notes(SCALE[:4], 3)],
+        notes(SCALE[:2], 4),
         [meta("track_name", name="Drums"), *notes((36, 38), 9)],
         [meta("track_name", name="words"), meta("lyrics", text="la")],
     ]
-    with pytest.raises(Unusable, match="^3 instruments play \\(Oboe d'amore, Violin, Flute\\): choose one, such as"):
+    with pytest.raises(
+        Unusable, match="^4 instruments play \\(Oboe d'amore, Violin, Flute, part 5\\): choose one, such as"
+    ):
         song_in(tmp_path, midi(*tracks))
     assert len(song_in(tmp_path, midi(*tracks), "violin").events) == 8
-    with pytest.raises(Unusable, match="no instrument is called 'Harp'; there is Oboe d'amore, Violin, Flute"):
+    assert len(song_in(tmp_path, midi(*tracks), "part 5").events) == 2
+    with pytest.raises(Unusable, match="no instrument is called 'Harp'; there is Oboe d'amore, Violin, Flute, part 5"):
         song_in(tmp_path, midi(*tracks), "Harp")
 
 

@@ -1,6 +1,7 @@
 """Guards: what a committed notebook must keep to (see CONTRIBUTING.md)."""
 
 import ast
+import itertools
 import json
 import re
 import statistics
@@ -87,6 +88,38 @@ def test_every_section_has_more_words_than_lines_of_code(path):
             lines[title] += sum(bool(line.strip()) for line in text.splitlines())
     poor = {title: (words[title], lines[title]) for title in lines if words[title] < lines[title]}
     assert not poor, f"sections with fewer words than lines of code: {poor}"
+
+
+LONG = {"04-autoencoder-vae"}  # still to be cut
+
+
+@each
+def test_a_notebook_is_read_in_an_hour(path):
+    """At 200 words and 15 lines of code a minute; set-up, hidden cells and displayed equations are not counted."""
+    words = lines = 0
+    for cell in cells(path):
+        text = source(cell)
+        if cell["cell_type"] == "markdown":
+            text = re.sub(r"<[^>]+>|\]\([^)]*\)|\$\$.*?\$\$", " ", text, flags=re.DOTALL)
+            words += len(text.split())
+        elif not {"setup", "remove-cell"} & set(cell["metadata"].get("tags", ())):
+            lines += sum(bool(line.strip()) for line in text.splitlines())
+    assert len(cells(path)) <= 130
+    if path.stem not in LONG:
+        assert lines <= 700 and round(words / 200 + lines / 15) <= 60, (words, lines)
+
+
+@each_and_solution
+def test_every_saved_tune_sings(path):
+    """At least twelve notes, and none more than eight times in a row; the beginning of a melody may be shorter."""
+    for cell in cells(path, "code"):
+        for output in cell["outputs"]:
+            block = "".join(output.get("data", {}).get("text/html", ""))
+            if "nfs-player" in block and 'nfs-title">the beginning <' not in block and "solutions" not in path.parts:
+                bars = {(int(k), int(pitch)) for k, pitch in re.findall(r'id="roll-0-(\d+)-(\d+)"', block)}
+                pitches = [pitch for _, pitch in sorted(bars)]
+                longest = max(len(list(same)) for _, same in itertools.groupby(pitches))
+                assert len(pitches) >= 12 and longest <= 8, (source(cell)[:60], len(pitches), longest)
 
 
 @each_and_solution

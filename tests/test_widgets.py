@@ -139,6 +139,16 @@ def test_every_way_to_begin():
     assert "picked" not in Composer({"scale": WRITER}).way.options
 
 
+def test_a_beginning_is_moved_to_where_the_models_sing():
+    composer = composer_with(way="typed", start="4/4 c''4 d'' e''")
+    composer.compose()
+    assert [event.pitches[0] for event in composer.written[0].song.events[:3]] == [60, 62, 64]
+    assert "d&#39;&#39; e&#39;&#39;”, 2 octaves lower;" in shown(composer)
+    composer.start.value = "4/4 c4 d e"
+    composer.compose()
+    assert "begun with “4/4 c4 d e”;" in shown(composer)
+
+
 # ---- takes ----
 
 

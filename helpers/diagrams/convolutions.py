@@ -46,8 +46,7 @@ def dilations(sizes: Sequence[int] = (1, 2, 4, 8), kernel: int = 2, causal: bool
     name = "causal" if causal else "same"
     return tree.sheet.finish(
         f"The places that one output of {name} convolutions sees. {len(sizes)} layers with {said}; the lines from "
-        f"the last output branch downwards layer by layer and end at {field} neighbouring places of the "
-        f"input{future}."
+        f"the last output branch downwards layer by layer and end at {len(tree.seen[0])} places of the input{future}."
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import ipywidgets as widgets
 
-from helpers.composing import Stopped, Writer, Written
+from helpers.composing import Stopped, Writer, Written, in_register
 from helpers.player import Player
 from helpers.songs import Song
 from helpers.widgets.melody import MelodyInput
@@ -152,7 +152,8 @@ class Composer(Panel):
     """Pick a model and a beginning, press Compose, listen. The last takes stay for comparison.
 
     Every take shows its notation, its sound with the sounding note lit, how surprised the model was by each note, the
-    settings that made it, and links that save it. It is written in a thread, so it can be stopped.
+    settings that made it, and links that save it. It is written in a thread, so it can be stopped. A beginning is moved
+    by octaves to where the models learned to sing, and the take says so.
 
     Args:
         models: name -> Writer.
@@ -201,12 +202,23 @@ class Composer(Panel):
         """What the takes on show hold, the latest first."""
         return self.written[: self.takes]
 
+    def _start(self) -> tuple[Song | None, str]:
+        """The beginning where the models sing, and in words."""
+        start = self.beginning.song()
+        words = self.beginning.in_words()
+        if start is None:
+            return start, words
+        start, octaves = in_register(start)
+        many = f"{abs(octaves)} octave{'s' * (abs(octaves) > 1)}"
+        return start, words + (f", {many} {'lower' if octaves < 0 else 'higher'}" if octaves else "")
+
     def settings(self) -> Settings:
         """All settings as they stand.
 
         Raises:
             ValueError: as `Beginning.song`.
         """
+        start, begun = self._start()
         return Settings(
             model=self.model.value,
             temperature=self.temperature.value,
@@ -216,8 +228,8 @@ class Composer(Panel):
             semitones=self.key.value - 12 * (self.key.value > 6),
             tempo=self.tempo.value,
             program=self.instrument.value,
-            start=self.beginning.song(),
-            begun=self.beginning.in_words(),
+            start=start,
+            begun=begun,
         )
 
     def compose(self, settings: Settings | None = None) -> None:

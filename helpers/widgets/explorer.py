@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import anywidget
 import ipywidgets as widgets
 import torch
 import traitlets
@@ -17,13 +16,13 @@ import traitlets
 from helpers.figures import GROUPS
 from helpers.player import Player
 from helpers.songs import Song
-from helpers.widgets.parts import COLORS, ROW, Panel, button, column, labelled
+from helpers.widgets.parts import ROW, FrontEnd, Panel, button, column, labelled
 
 STEP = 0.05  # of the sliders: a value between two steps would be moved to one of them on Colab
 REACH = 3.2  # spreads from the middle of the map to its edge, at least
 
 
-class Map(anywidget.AnyWidget):
+class Map(FrontEnd):
     """The map on the page; all places are (axis 1, axis 2), in units of the spread along each axis.
 
     Attributes:
@@ -33,7 +32,6 @@ class Map(anywidget.AnyWidget):
         point: where the cross stands; a click moves it.
         way: two places, joined by a line.
         label: read out by screen readers.
-        colors: CSS variables.
 
     Notebook: 04-autoencoder-vae, inside the LatentExplorer.
     """
@@ -45,7 +43,6 @@ class Map(anywidget.AnyWidget):
     point = traitlets.List([0.0, 0.0]).tag(sync=True)
     way = traitlets.List([[0.0, 0.0], [0.0, 0.0]]).tag(sync=True)
     label = traitlets.Unicode("map of the songs; choose a point with the sliders or by a click").tag(sync=True)
-    colors = traitlets.Unicode(COLORS).tag(sync=True)
 
 
 class Axes:

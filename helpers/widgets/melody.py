@@ -8,17 +8,16 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import anywidget
 import ipywidgets as widgets
 import traitlets
 
 from helpers.encoders import HOLD_SYMBOL, REST_SYMBOL, GridEncoder
 from helpers.player import Player
 from helpers.songs import Song, note_values, pitch_name
-from helpers.widgets.parts import COLORS, Panel, button, labelled
+from helpers.widgets.parts import FrontEnd, Panel, button, labelled
 
 
-class Grid(anywidget.AnyWidget):
+class Grid(FrontEnd):
     """The grid on the page. What a click or a key does to the notes is decided in melody.js, and only there.
 
     Attributes:
@@ -27,7 +26,6 @@ class Grid(anywidget.AnyWidget):
         steps: number of columns.
         bar: columns in a bar; a line stands before each.
         label: read out by screen readers.
-        colors: CSS variables.
 
     Notebook: 01-markov, inside the Composer.
     """
@@ -40,7 +38,6 @@ class Grid(anywidget.AnyWidget):
     steps = traitlets.Int().tag(sync=True)
     bar = traitlets.Float().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
-    colors = traitlets.Unicode(COLORS).tag(sync=True)
 
 
 class MelodyInput(Panel):

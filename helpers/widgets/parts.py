@@ -8,12 +8,29 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable
 
+import anywidget
 import ipywidgets as widgets
+import traitlets
 
 from helpers.figures import css_variables
 from helpers.player import Player
 
 ROW = widgets.Layout(flex_flow="row wrap", display="flex")  # side by side where there is room
+
+
+class FrontEnd(anywidget.AnyWidget):
+    """A control with JavaScript of its own; its text form is the same in every run.
+
+    Attributes:
+        colors: CSS variables, for the style attribute of its root.
+
+    Notebook: none: the grid, the map and the file field are made of it.
+    """
+
+    colors = traitlets.Unicode(css_variables()).tag(sync=True)
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
 
 
 class Panel(widgets.VBox):
@@ -100,6 +117,3 @@ def enable(control: widgets.Button, enabled: bool, tooltip: str) -> None:
     Notebook: none: called by the Composer.
     """
     control.disabled, control.tooltip = not enabled, tooltip
-
-
-COLORS = css_variables()  # for the style attribute of a front end's root

@@ -11,19 +11,18 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import anywidget
 import ipywidgets as widgets
 import traitlets
 
 from helpers.corpus import load_file
 from helpers.readers import SUFFIXES
 from helpers.songs import Song
-from helpers.widgets.parts import COLORS, status
+from helpers.widgets.parts import FrontEnd, status
 
 LARGEST_FILE = 2_000_000  # bytes; a notebook server cuts the connection at 10 MB, so the browser looks first
 
 
-class Chooser(anywidget.AnyWidget):
+class Chooser(FrontEnd):
     """The field on the page; it sends {"name", "size" in bytes, "data" in base64} of the file that is chosen.
 
     Notebook: 01-markov, inside the Composer.
@@ -32,7 +31,6 @@ class Chooser(anywidget.AnyWidget):
     _esm = Path(__file__).with_name("upload.js")
     suffixes = traitlets.Unicode(",".join(SUFFIXES)).tag(sync=True)
     largest = traitlets.Int(LARGEST_FILE).tag(sync=True)
-    colors = traitlets.Unicode(COLORS).tag(sync=True)
 
 
 class FileInput(widgets.VBox):
