@@ -1,5 +1,7 @@
 """Trained models on disk: weights as .safetensors, and a .json card that says what they are.
 
+The card is a file of its own, though safetensors could hold it as text: on GitHub it can be read and compared.
+
 Notebook: 02-fnn-gradcheck and later.
 """
 

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import soundfile
 from results import BUILT, ROOT, minutes, scores
 
@@ -46,21 +47,24 @@ def with_notice(first_cell: str, heading: str, error: str) -> str:
 
 def cover(nb, name: str) -> dict[str, bytes]:
     """ "png": the picture, and "mp3": ten seconds of the sound, of the cells tagged cover-picture and cover-sound."""
-    found = {"picture": None, "sound": None}
+    found, takes, rate = {"picture": None, "sound": None}, [], 0
     for cell in nb.cells:
         tags = cell.metadata.get("tags", ())
         for out in cell.get("outputs", ()):
             data = out.get("data", {})
             if "cover-picture" in tags and "image/png" in data:
                 found["picture"] = base64.b64decode(data["image/png"])
-            match = re.search(r"data:audio/mpeg;base64,([^\"]+)", data.get("text/html", ""))
+            match = re.search(r"data:audio/[a-z-]+;base64,([^\"]+)", data.get("text/html", ""))
             if "cover-sound" in tags and match:
                 samples, rate = soundfile.read(io.BytesIO(base64.b64decode(match[1])))
-                samples = samples[: 10 * rate]
-                samples[-rate // 2 :] *= [1 - k / (rate // 2) for k in range(len(samples[-rate // 2 :]))]
-                file = io.BytesIO()
-                soundfile.write(file, samples, rate, format="MP3")
-                found["sound"] = file.getvalue()
+                takes.append(samples)
+    if takes:
+        samples = takes[-1] if len(takes[-1]) > 5 * rate else np.concatenate(takes)  # short ones one after the other
+        samples = samples[: 10 * rate]
+        samples[-rate // 2 :] *= np.linspace(1, 0, len(samples[-rate // 2 :]))
+        file = io.BytesIO()
+        soundfile.write(file, samples, rate, format="MP3")
+        found["sound"] = file.getvalue()
     for kind, data in found.items():
         if data is None:
             raise ValueError(f"{name} has no output in a cell tagged cover-{kind}.")
@@ -110,6 +114,8 @@ def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str
     mirror(files, source)
     sphinx(source, made, work / "doctrees")
     pages = {path.relative_to(made): path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    still = re.compile(rb'<img class="nfs-still"[^>]*>')  # for readers that strip SVG, which a browser does not
+    pages = {path: still.sub(b"", data) if path.suffix == ".html" else data for path, data in pages.items()}
     text = b"".join(data for path, data in pages.items() if path.suffix == ".html")
     mirror({path: data for path, data in pages.items() if asked_for(path, text)}, site)
 
@@ -134,7 +140,8 @@ def asked_for(path: Path, pages: bytes) -> bool:
     if path.name == ".buildinfo" or path.suffix == ".map" or folder.startswith("_static/locales"):
         return False
     if folder.startswith("_static/mathjax/"):
-        unused = ("output/svg", "input/asciimath", "input/mml")
+        parts = ("input/tex.js", "input/tex-base.js", "input/tex-full.js")  # tex-chtml.js holds them all
+        unused = ("output/svg", "input/asciimath", "input/mml", "mathmaps/nemeth", *parts)
         spoken = folder.endswith("mathmaps") and path.stem not in ("en", "base", "nemeth")
         return not spoken and not any(part in path.as_posix() for part in unused)
     return named or folder not in ("_images", "_static/mathjax")

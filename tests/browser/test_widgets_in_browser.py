@@ -25,7 +25,8 @@ SOUND = """async player => {
   return {seconds: sound.duration, loudness: Math.sqrt(sum / samples.length), shown: audio.duration};
 }"""
 
-ALL_RUN = r"""() => [...document.querySelectorAll('.jp-CodeCell')].filter(c => c.innerText.trim())
+ALL_RUN = r"""() => [...document.querySelectorAll('.jp-CodeCell')]
+  .filter(c => c.innerText.trim() && !c.querySelector('.jp-InputPlaceholder'))  // a hidden cell shows no number
   .every(c => /\[\d+\]/.test(c.querySelector('.jp-InputPrompt').textContent))"""
 
 
@@ -57,7 +58,8 @@ def player_of(page):
 
 def notes_shown(player):
     """Notes on the staff, where tied ones count once, and bars in the piano roll."""
-    heads, ties = (player.locator(f".nfs-staff g.{kind}").count() for kind in ("notehead", "tie"))
+    kinds = ("notehead", "tie:not(.spanning)")  # a tie over the end of a line is drawn twice
+    heads, ties = (player.locator(f".nfs-staff g.{kind}").count() for kind in kinds)
     return heads - ties, player.locator(".nfs-roll rect.note").count()
 
 
