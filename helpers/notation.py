@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Sequence
 from fractions import Fraction
+from importlib.resources import files
 from pathlib import Path
 
 import verovio
@@ -195,7 +196,9 @@ def _engraved(musicxml: str, width: int, name: str) -> tuple[str, list[dict]]:
 @functools.lru_cache(maxsize=1)
 def _verovio():
     verovio.enableLog(verovio.LOG_ERROR)
-    return verovio.toolkit()
+    toolkit = verovio.toolkit(False)  # without its fonts: where they lie is known only to the thread that imported it
+    toolkit.setResourcePath(str(files("verovio") / "data"))
+    return toolkit
 
 
 def notation_png(song: Song | Sequence[Song], width: int = 720, zoom: float = 1.0) -> bytes:

@@ -1,5 +1,7 @@
 import io
 import re
+import subprocess
+import sys
 from fractions import Fraction
 
 import mido
@@ -295,3 +297,13 @@ def test_surprise_gets_lighter_with_the_nats_and_stays_readable_on_white():
     light = [luminance(figures.surprise_color(nats)) for nats in (0, 1, 2, 3, 4, 5, 6)]
     assert light == sorted(light) and figures.surprise_color(60) == figures.surprise_color(6)
     assert 1.05 / (light[-1] + 0.05) > 2.5  # contrast with white
+
+
+def test_the_first_staff_may_be_engraved_in_a_thread():
+    """Verovio's fonts were found by the importing thread alone: the first song of a Composer had no staff."""
+    code = (
+        "import threading; from helpers import notation; from helpers.songs import Song; drawn = []\n"
+        "draw = lambda: drawn.append(notation.notation_svg(Song.from_tiny('4/4 c4 d e f')).count('class=\"notehead'))\n"
+        "thread = threading.Thread(target=draw); thread.start(); thread.join(); draw(); print(drawn)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[4, 4]\n"
