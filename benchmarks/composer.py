@@ -18,7 +18,7 @@ names = {"LSTM": "03-lstm", "WaveNet": "05-wavenet", "LSTM that points": "06-lst
 composer = Composer({name: wavenet.trained_writer(file, opening) for name, file in names.items()})
 composer.start.value, composer.length.value = "4/4 G4 c d e", 64
 Player(opening)
-print("           first take  later ones   notes  bars")
+print(f"{'':16} first take  later ones   notes  bars")
 for name in names:
     composer.model.value, seconds = name, []
     for seed in range(6):
@@ -30,4 +30,4 @@ for name in names:
     songs = [written.song for written in composer.written]
     bars = sum(float(song.duration) for song in songs) / 4 / len(songs)
     notes = sum(len(song.events) for song in songs) / len(songs)
-    print(f"{name:10} {seconds[0]:8.2f} s {sum(seconds[1:]) / 5:9.2f} s {notes:7.0f} {bars:5.0f}")
+    print(f"{name:16} {seconds[0]:8.2f} s {sum(seconds[1:]) / 5:9.2f} s {notes:7.0f} {bars:5.0f}")

@@ -44,7 +44,8 @@ def sooner(one, other, column):
 
 
 def races():
-    """The notebook's race: how much sooner the dense recipes are where the classic ones end, in tokens and seconds."""
+    """The notebook's race, with two rates for the classic recipe: how much sooner the dense recipes are where
+    the classic ones end, in tokens and seconds."""
     grid = GridEncoder()
     songs = [song.in_c() for song in load_essen("erk").songs]
     alphabet = StringToIntEncoder.fit(grid.encode(song) for song in songs)

@@ -1,7 +1,7 @@
 """Threads: what a training step costs with each setting, on a quiet machine and on a busy one.
 
 Each row is a process of its own, because OpenMP reads its settings when torch is loaded. Busy processes only count.
-What `helpers/threads.py` sets was chosen from this table.
+What `helpers/__init__.py` sets was chosen from this table.
 
 Run: python benchmarks/threads.py, or with the numbers of busy processes to measure beside: ... 0 1 4
 """
@@ -27,7 +27,7 @@ if threads:
 from helpers.exported import from_notebook
 torch.manual_seed(0)
 F = torch.nn.functional
-lstm, fnn, wavenet = (from_notebook(name) for name in ("03-lstm", "02-fnn-gradcheck", "05-wavenet"))
+lstm, wavenet = (from_notebook(name) for name in ("03-lstm", "05-wavenet"))
 ids = torch.randint(1, 40, (16, 65))
 
 

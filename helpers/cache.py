@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -62,7 +63,7 @@ def cached(name: str, jobs: Callable[[], list], label: str, unique_ids: bool = F
         name: of the cache.
         jobs: function that lists what is to be done, as (function, arguments) pairs.
         label: of the progress bar.
-        unique_ids: whether songs with the same id are told apart by a number.
+        unique_ids: as `corpus_of`.
         stamp: changes when the files do.
 
     Returns:
@@ -115,11 +116,7 @@ def _alone(path: Path):
 
 
 def _read(path: Path, name: str, jobs, label: str, unique_ids: bool) -> Corpus:
-    results = _in_parallel(jobs(), label)
-    songs = [song for song in results if isinstance(song, Song)]
-    if unique_ids:
-        songs = with_unique_ids(songs)
-    corpus = Corpus(songs, [rejected for rejected in results if isinstance(rejected, Rejected)])
+    corpus = corpus_of(_in_parallel(jobs(), label), unique_ids)
     try:
         write_atomically(path, _pack(corpus).encode("utf-8"))
         for old in path.parent.glob(f"{name}-music21_*.json"):
@@ -156,23 +153,24 @@ def _results(jobs: list):
         yield from joblib.Parallel(n_jobs=-1, return_as="generator")(tasks)
 
 
-def with_unique_ids(songs: list[Song]) -> list[Song]:
-    """Songs told apart by a number where ids repeat: the second E0001 becomes E0001#2, as four times in "erk".
+def corpus_of(found: list[Song | Rejected], unique_ids: bool) -> Corpus:
+    """Songs and what was rejected, apart, each in the order in which they were found.
 
     Args:
-        songs: in any order.
-
-    Returns:
-        The same songs in the same order.
+        found: by the readers.
+        unique_ids: whether songs with the same id are told apart by a number: the second E0001 becomes E0001#2, as
+            four times in "erk".
 
     Notebook: none; called by `cached` and corpus.load_file.
     """
-    seen: dict[str, int] = {}
-    unique = []
-    for song in songs:
-        seen[song.id] = seen.get(song.id, 0) + 1
-        unique.append(song if seen[song.id] == 1 else replace(song, id=f"{song.id}#{seen[song.id]}"))
-    return unique
+    songs = [song for song in found if isinstance(song, Song)]
+    if unique_ids:
+        seen: Counter = Counter()
+        for k, song in enumerate(songs):
+            seen[song.id] += 1
+            if seen[song.id] > 1:
+                songs[k] = replace(song, id=f"{song.id}#{seen[song.id]}")
+    return Corpus(songs, [rejected for rejected in found if isinstance(rejected, Rejected)])
 
 
 def _pack(corpus: Corpus) -> str:

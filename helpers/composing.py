@@ -1,14 +1,15 @@
 """A model that writes songs, as the Composer and the comparisons use it; and how surprised it is by each note.
 
-Notebook: all but 04-autoencoder-vae; first met in 01-markov.
+Notebook: 01-markov and later.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from helpers.encoders import NoteEncoder
@@ -34,7 +35,7 @@ class Written(NamedTuple):
         surprise: for each event, -log p in nats before it was heard (temperature 1).
         given: how many of the events were the beginning that it was handed.
 
-    Notebook: 05-wavenet.
+    Notebook: 01-markov, returned by `Writer.write`.
     """
 
     song: Song
@@ -54,7 +55,7 @@ class Writer:
         spans: song -> how many tokens each event takes; one each if None.
         per_note: how many tokens to allow for each note asked for.
 
-    Notebook: 03-lstm; made by `note_writer` from 01-markov on.
+    Notebook: 01-markov, made by `note_writer`.
     """
 
     next_p: Callable
@@ -87,7 +88,9 @@ class Writer:
             the song with the surprise of each event.
 
         Raises:
-            ValueError: in one sentence, for a beginning that is too long or holds a note the model does not know.
+            ValueError: in one sentence, for a beginning that is too long or holds a note the model does not know, and
+                for a song that ends before its first note.
+            Stopped: if `on_step` does.
         """
         frame = start or self.frame
         typed = self._typed(start, max_length) if start else []
@@ -118,9 +121,8 @@ class Writer:
             return list(map(int, self.encode(start)))[1:-1]
         except ValueError as whole:
             for number, event in enumerate(start.events, 1):
-                one = Song("one", "", "one", start.tonic, start.mode, start.meter, (event,))
                 try:
-                    self.encode(one)
+                    self.encode(replace(start, events=(event,)))
                 except ValueError:
                     names = " ".join(map(pitch_name, event.pitches)) or "a rest"
                     if len(event.pitches) > 1:
@@ -135,11 +137,8 @@ class Writer:
     def _per_event(self, song: Song, each: Sequence[float]) -> tuple[float, ...]:
         """The surprises of a song's events from those of its tokens."""
         spans = self.spans(song) if self.spans else [1] * len(song.events)
-        total, place = [], len(each) - sum(spans)  # a hold before the first note is no event
-        for span in spans:
-            total.append(sum(each[place : place + span]))
-            place += span
-        return tuple(total)
+        ends = accumulate(spans, initial=len(each) - sum(spans))  # a hold before the first note is no event
+        return tuple(sum(each[start:end]) for start, end in pairwise(ends))
 
 
 def _remembering(model: Callable, heard: list, top_k: int, on_step: Callable | None) -> Callable:
@@ -215,6 +214,6 @@ def steps_of(song: Song, step=Fraction(1, 4)) -> list[int]:
         song: its durations must be multiples of the step.
         step: one time step in quarter lengths.
 
-    Notebook: 03-lstm.
+    Notebook: none: for a model of your own.
     """
     return [int(event.duration / step) for event in song.events]

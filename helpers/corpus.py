@@ -15,7 +15,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from helpers.cache import cached, with_unique_ids
+from helpers.cache import cached, corpus_of
 from helpers.readers import SUFFIXES, VOICES, read_chorale, read_essen, read_file, text_of, tunes_in
 from helpers.songs import Corpus, Rejected, Song
 
@@ -50,10 +50,9 @@ def load_essen(part: str = "erk", bar_accidentals: bool = False) -> Corpus:
     files = _essen_files()
     if part not in files:
         raise ValueError(f"there is no Essen part {part!r}; choose one of {', '.join(sorted(files))}.")
-    jobs = lambda: [
-        (read_essen, (file.name, tune, bar_accidentals)) for file in files[part] for tune in tunes_in(text_of(file))
-    ]
-    return cached(f"essen-{part}{'-bar' if bar_accidentals else ''}", jobs, part, unique_ids=True)
+    name = f"essen-{part}{'-bar' if bar_accidentals else ''}"
+    tunes = ((file.name, tune) for file in files[part] for tune in tunes_in(text_of(file)))
+    return cached(name, lambda: [(read_essen, (*tune, bar_accidentals)) for tune in tunes], part, unique_ids=True)
 
 
 def load_chorales() -> Corpus:
@@ -137,20 +136,18 @@ def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFI
     if not folder.is_dir():
         raise NotADirectoryError(f"{str(folder)!r} is a file; give the folder that holds it.")
     files, locked = _files_below(folder, suffixes)
-    stamp = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    place = _digest((str(folder.resolve()), instrument, merge_ties, suffixes))
-    jobs = lambda: [(read_file, (str(f), str(f.relative_to(folder)), instrument, merge_ties)) for f in files]
-    corpus = cached(f"folder-{place}", jobs, folder.name, unique_ids=True, stamp="-" + _digest(stamp))
+    named = [(str(file), str(file.relative_to(folder))) for file in files]
+    stamp = "-" + _digest([(name, os.stat(file).st_size, os.stat(file).st_mtime_ns) for file, name in named])
+    place = "folder-" + _digest((str(folder.resolve()), instrument, merge_ties, suffixes))
+    jobs = [(read_file, (*file, instrument, merge_ties)) for file in named]
+    corpus = cached(place, lambda: jobs, folder.name, unique_ids=True, stamp=stamp)
     return Corpus(corpus.songs, corpus.rejected + locked)
 
 
 def _files_below(folder: Path, suffixes) -> tuple[list[Path], list[Rejected]]:
     """Files with these endings, in order, and the folders that may not be opened."""
-    locked: list[Rejected] = []
-    refuse = lambda error: locked.append(
-        Rejected(str(error.filename), "this folder may not be opened; check its permissions")
-    )
-    walk = os.walk(folder, onerror=refuse)
+    locked, reason = [], "this folder may not be opened; check its permissions"
+    walk = os.walk(folder, onerror=lambda error: locked.append(Rejected(str(error.filename), reason)))
     found = (Path(root) / name for root, _, names in walk if "__MACOSX" not in root for name in names)
     wanted = (file for file in found if file.suffix.lower() in suffixes and not file.name.startswith("."))
     return sorted(file for file in wanted if os.path.isfile(file)), locked
@@ -178,9 +175,7 @@ def load_file(path, instrument=None, merge_ties: bool = True) -> Corpus:
         raise FileNotFoundError(f"there is no file {str(path)!r}; check the path.")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path.name!r} is no music file that can be read; use one of {', '.join(SUFFIXES)}.")
-    found = read_file(str(path), path.name, instrument, merge_ties)
-    songs = with_unique_ids([thing for thing in found if isinstance(thing, Song)])
-    return Corpus(songs, [thing for thing in found if isinstance(thing, Rejected)])
+    return corpus_of(read_file(str(path), path.name, instrument, merge_ties), unique_ids=True)
 
 
 def _opening(song: Song) -> str:

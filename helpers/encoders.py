@@ -36,14 +36,12 @@ class _Encoder:
             EncodingError: with the reason.
         """
         tokens = [TERM_SYMBOL]
-        onset = Fraction(0)
-        for number, event in enumerate(song.events, 1):
+        for number, (event, onset) in enumerate(zip(song.events, song.onsets, strict=False), 1):
             try:
                 tokens.extend(self._tokens(event))
             except EncodingError as error:
                 measure = 1 + int((onset - song.pickup) // song.measure_length) if onset >= song.pickup else 0
                 raise EncodingError(f"{error} (event {number}, measure {measure})") from None
-            onset += event.duration
         return tokens + [TERM_SYMBOL]
 
     def decode(self, tokens: Iterable[str], like: Song | None = None) -> Song:

@@ -66,10 +66,10 @@ def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
             return tuple(Event(*chord) for chord in chords_of(found))
         if onset > end:
             events.append(Event((), onset - end))
-        if continues and events and events[-1].pitches == tuple(sorted(set(pitches))):
-            events[-1] = Event(pitches, events[-1].duration + duration)
-        else:
-            events.append(Event(pitches, duration))
+        event = Event(pitches, duration)
+        if continues and events and events[-1].pitches == event.pitches:
+            event = Event(pitches, events.pop().duration + duration)
+        events.append(event)
         end = onset + duration
     return tuple(events)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from numbers import Number
 
 import numpy as np
@@ -121,7 +120,7 @@ def _verdict_on_numbers(expected, yours, tolerance: float | None) -> str:
     if np.isnan(given).any():
         raise ValueError("your answer is NaN, not a number; look for 0/0, the logarithm of 0, or the mean of nothing.")
     if tolerance is None:
-        tolerance = 0 if _is_whole(expected) else 1e-6 * max(1, np.abs(true).max(initial=0))
+        tolerance = 0 if _is_whole(expected) else 1e-6 * np.abs(true[np.isfinite(true)]).max(initial=1)
     with np.errstate(invalid="ignore"):  # infinity minus infinity is as it should be
         off = given.reshape(true.shape) - true
     small, large = int((off < -tolerance).sum()), int((off > tolerance).sum())
@@ -144,7 +143,7 @@ def _numbers(value) -> np.ndarray:
             raise ValueError("the answer is an array, and yours has rows of different shapes.")
         return np.stack(rows) if rows else np.zeros(0)
     if isinstance(value, np.ndarray | Number) and not isinstance(value, bool | complex):
-        return np.asarray(float(value) if isinstance(value, Fraction) else value, dtype=float)
+        return np.asarray(value, dtype=float)
     raise ValueError(f"the answer is a number or an array, and yours {_kind(value)}.")
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
+import json
 import linecache
 import symtable
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-
-import nbformat
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -43,19 +42,28 @@ def from_notebook(name: str) -> ModuleType:
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb"))) or "none"
         raise FileNotFoundError(f"there is no notebook {name!r} in {NOTEBOOKS}; there is {there}.")
-    cells = [(k, c) for k, c in enumerate(nbformat.read(path, as_version=4).cells) if c.cell_type == "code"]
+    exported, others = _cells(path)
     module = ModuleType(f"helpers.exported.{name.replace('-', '_')}", f"Exported from {path.name}.")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # so that its classes can be pickled
-    exported = [(k, cell.source) for k, cell in cells if "export" in cell.metadata.get("tags", ())]
     if not exported:
         raise ValueError(f"notebook {name!r} has no cell tagged 'export'.")
-    others = [(k, cell.source) for k, cell in cells if "export" not in cell.metadata.get("tags", ())]
     for number, line in _imports(others, exported):
         _run(line, module, f"{path.name}[imports of cell {number}]", f"an import in cell {number} of notebook {name!r}")
     for number, source in exported:
         _run(source, module, f"{path.name}[cell {number}]", f"exported cell {number} of notebook {name!r}")
     return module
+
+
+def _cells(path: Path) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """(number, source) of each code cell that is exported, and of each that is not."""
+    exported, others = [], []
+    book = json.loads(path.read_text(encoding="utf-8"))  # which nbformat would do too, after seconds of being imported
+    for number, cell in enumerate(book["cells"]):
+        if cell["cell_type"] == "code":
+            kind = exported if "export" in cell["metadata"].get("tags", ()) else others
+            kind.append((number, "".join(cell["source"])))
+    return exported, others
 
 
 def _run(source: str, module: ModuleType, place: str, what: str) -> None:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
-import pygraphviz
 import resvg_py
 from matplotlib import colormaps, get_data_path
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from helpers.songs import Song, pitch_name, voices_of
+from helpers.songs import Song, Voices, pitch_name, voices_of
 
 # One colour a model, the same in every notebook; their lightness differs too, for greyscale.
 PALETTE = {
@@ -47,6 +45,7 @@ FIGURE_STYLE = {  # for plt.rcParams: figures that fit a phone
     "font.size": 10,
 }
 MOST_SURPRISE = 6.0  # nats: one chance in 400; more looks the same
+_PLASMA = colormaps["plasma"]  # a copy, made once: making it takes longer than asking it
 
 
 def surprise_color(nats: float) -> str:
@@ -62,7 +61,7 @@ def surprise_color(nats: float) -> str:
 
     Notebook: 01-markov, inside the Composer.
     """
-    return to_hex(colormaps["plasma"](0.68 * min(max(nats / MOST_SURPRISE, 0), 1)))
+    return to_hex(_PLASMA(0.68 * min(max(nats / MOST_SURPRISE, 0), 1)))
 
 
 def css_variables() -> str:
@@ -101,8 +100,7 @@ def roll_svg(
     for number, voice in enumerate(voices):
         roll.draw_notes(number, voice, surprise)
     if given:
-        end = sum((event.duration for event in voices[0].events[:given]), Fraction(0))
-        roll.draw_barline(end, f'"{SHADES["ink"]}" stroke-dasharray="3 3"')
+        roll.draw_barline(voices[0].onsets[: given + 1][-1], f'"{SHADES["ink"]}" stroke-dasharray="3 3"')
     return "".join([*roll.parts, "</svg>"]), roll.timed
 
 
@@ -111,13 +109,13 @@ class _Roll:
 
     LEFT = 34  # pixels for the names of pitches
 
-    def __init__(self, voices: Sequence[Song], width: int):
+    def __init__(self, voices: Voices, width: int):
         self.pitches = [pitch for voice in voices for event in voice.events for pitch in event.pitches] or [60]
         self.low, self.high = min(self.pitches) - 1, max(self.pitches) + 1
         rows = self.high - self.low + 1
         self.row, self.width = max(3.0, min(6.0, 110 / rows)), width
         self.height = f"{rows * self.row:.0f}"
-        self.duration = float(max(voice.duration for voice in voices))
+        self.duration = float(voices.duration)
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {self.height}" width="{width}">'
         self.parts, self.timed = [head], []
 
@@ -147,9 +145,9 @@ class _Roll:
 
     def draw_notes(self, number: int, voice: Song, surprise: Sequence[float] | None) -> None:
         """A bar for each note of a voice, `timed` with its id."""
-        onset = Fraction(0)
+        onsets = voice.onsets
         for k, event in enumerate(voice.events):
-            end = onset + event.duration
+            onset, end = onsets[k], onsets[k + 1]
             nats = "" if surprise is None else f", surprise {surprise[k]:.2f} nats"
             color = _GREYS[number % 4] if surprise is None else surprise_color(surprise[k])
             wide = max(self.across(end) - self.across(onset) - 1, 1)
@@ -161,7 +159,6 @@ class _Roll:
                     f'<rect id="{name}" class="note" {place} width="{wide:.1f}" fill="{color}">'
                     f"<title>{pitch_name(pitch)}, {event.duration} quarters{nats}</title></rect>"
                 )
-            onset = end
 
 
 def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):
@@ -184,12 +181,10 @@ def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):
 
     voices_of(song)
     ax = ax or plt.gca()
-    onset = Fraction(0)
-    for event in song.events:
+    for event, onset in zip(song.events, song.onsets, strict=False):
         if event.pitches:
             gap = min(0.06, float(event.duration) * 0.2)
             ax.barh(event.pitches, float(event.duration) - gap, left=float(onset), height=0.8, color=color)
-        onset += event.duration
     pitches = [pitch for event in song.events for pitch in event.pitches] or [60, 72]
     low, high = min(pitches) - 1, max(pitches) + 1
     barline = song.pickup
@@ -213,7 +208,8 @@ def model_graph(model, x) -> str:
 
     Notebook: 03-lstm.
     """
-    import torchview  # slow to import, with torch, and only needed here
+    import pygraphviz  # slow to import, and only needed here
+    import torchview
 
     graph = torchview.draw_graph(model, input_data=x, expand_nested=True, save_graph=False).visual_graph
     drawing = pygraphviz.AGraph(string=graph.source)

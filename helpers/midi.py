@@ -18,7 +18,7 @@ from pathlib import Path
 from helpers.events import Event, chords_of
 from helpers.files import write_atomically
 from helpers.reasons import Unusable, chosen_parts
-from helpers.songs import Song, pitch_class, voices_of
+from helpers.songs import Song, Voices, pitch_class, voices_of
 
 
 def to_midi(song: Song | Sequence[Song], path=None, tempo: float = 100, program: int | Sequence[int] = 0) -> bytes:
@@ -76,16 +76,14 @@ def score_of(song: Song | Sequence[Song], tempo: float, program: int | Sequence[
     score.key_signatures.append(symusic.KeySignature(0, sharps, first.mode == "minor"))
     for voice, number in zip(voices, programs, strict=True):
         track = symusic.Track(name=voice.title or "melody", program=number)
-        onset = Fraction(0)
-        for event in voice.events:
+        for event, onset in zip(voice.events, voice.onsets, strict=False):
             for pitch in event.pitches:
                 track.notes.append(symusic.Note(int(onset * ticks), int(event.duration * ticks), pitch, 90))
-            onset += event.duration
         score.tracks.append(track)
     return score
 
 
-def _programs(voices: list[Song], tempo: float, program: int | Sequence[int]) -> list[int]:
+def _programs(voices: Voices, tempo: float, program: int | Sequence[int]) -> list[int]:
     """One instrument for each voice; ValueError where that or the tempo cannot be."""
     programs = [program] * len(voices) if isinstance(program, int) else list(program)
     if len(programs) != len(voices):

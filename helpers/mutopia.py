@@ -78,7 +78,7 @@ def download_guitar(
 def _collect(visitor: _Visitor, folder: Path, limit: int) -> Download:
     """Files of the listing, one after the other, until there are `limit`."""
     done = Download([], [])
-    with tqdm(total=limit, desc="Mutopia", unit="file") as bar:
+    with visitor.session, tqdm(total=limit, desc="Mutopia", unit="file") as bar:
         for address in visitor.addresses():
             if len(done.files) == limit:
                 break

@@ -105,11 +105,11 @@ def to_musicxml(song: Song | Sequence[Song], path=None) -> str:
     from music21.musicxml.m21ToXml import GeneralObjectExporter  # as in to_music21
     from music21.musicxml.xmlObjects import MusicXMLExportException
 
-    name = voices_of(song)[0].id
+    voices = voices_of(song)
     try:
-        text = GeneralObjectExporter(to_music21(song)).parse().decode("utf-8")
+        text = GeneralObjectExporter(to_music21(voices)).parse().decode("utf-8")
     except MusicXMLExportException as error:
-        raise ValueError(f"song {name!r} holds a duration that notation cannot write: {error}") from error
+        raise ValueError(f"song {voices[0].id!r} holds a duration that notation cannot write: {error}") from error
     if path is not None:
         write_atomically(Path(path), text.encode("utf-8"))
     return text
@@ -121,6 +121,9 @@ def notation_svg(song: Song | Sequence[Song], width: int = 720) -> str:
     Args:
         song: one Song or several voices.
         width: in pixels.
+
+    Raises:
+        ValueError: as `engrave`.
 
     Notebook: none: called by `notation_png`; `play` shows the same staff.
     """
@@ -146,8 +149,10 @@ def engrave(
 
     Notebook: 01-markov, inside `play`.
     """
+    voices = voices_of(song)
+    musicxml = musicxml or to_musicxml(voices)
     with _ENGRAVING:
-        svg, moments = _engraved(musicxml or to_musicxml(song), width, voices_of(song)[0].id)
+        svg, moments = _engraved(musicxml, width, voices[0].id)
     onset, timed = {}, []
     for moment in moments:
         for name in moment.get("off", ()):
@@ -208,6 +213,9 @@ def notation_png(song: Song | Sequence[Song], width: int = 720, zoom: float = 1.
         song: one Song or several voices.
         width: in pixels, before zooming.
         zoom: how many times as large.
+
+    Raises:
+        ValueError: as `engrave`.
 
     Notebook: none: for your own pages; `play` carries the same picture.
     """

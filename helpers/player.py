@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 import bisect
 import hashlib
+import inspect
 import itertools
 import re
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ParamSpec
 
 import jinja2
 from IPython.display import display
@@ -26,6 +27,7 @@ from helpers.notation import engrave, to_musicxml
 from helpers.songs import Song, voices_of
 from helpers.sound import mp3_of, to_audio
 
+P = ParamSpec("P")
 _count = itertools.count(1)
 _PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -47,7 +49,7 @@ class Player:
         downloads: links that save the song as MIDI, MusicXML and MP3.
 
     Raises:
-        ValueError: as `midi.to_midi`, or if there is not one surprise for each event.
+        ValueError: as `midi.to_midi` and `notation.engrave`, or if there is not one surprise for each event.
 
     Notebook: 01-markov, inside `play`.
     """
@@ -64,14 +66,12 @@ class Player:
         note: str = "",
         downloads: bool = False,
     ):
-        self.song, self.voices, self.tempo = song, voices_of(song), tempo
+        self.voices, self.tempo = voices_of(song), tempo
         self.title = self.voices[0].title if title is None else title
         self.surprise = None if surprise is None else tuple(surprise)
-        self.samples = to_audio(self.voices, tempo, program)
-        self.mp3 = mp3_of(self.samples)
+        self.mp3 = mp3_of(to_audio(self.voices, tempo, program))
         musicxml = to_musicxml(self.voices)
-        midi = to_midi(self.voices, tempo=tempo, program=program) if downloads else b""
-        files = _files(self._file_name(), midi, musicxml) if downloads else ()
+        files = self._files(musicxml, program) if downloads else []
         self.html = self._page(musicxml, width, given, note=note, files=files)
 
     def _page(self, musicxml: str, width: int, given: int, **more) -> str:
@@ -98,6 +98,15 @@ class Player:
             **more,
         )
 
+    def _files(self, musicxml: str, program: int | Sequence[int]) -> list[tuple[str, str, str]]:
+        """(kind, file name, link) of what can be saved; the browser takes the MP3 from the player itself."""
+        files = [
+            ("MIDI", "mid", "audio/midi", to_midi(self.voices, tempo=self.tempo, program=program)),
+            ("MusicXML", "musicxml", "application/vnd.recordare.musicxml+xml", musicxml.encode()),
+        ]
+        name = self._file_name()
+        return [(kind, f"{name}.{end}", f"data:{mime};base64,{_base64(data)}") for kind, end, mime, data in files]
+
     def _moments(self, timed) -> list:
         seconds = 60 / self.tempo
         return [[round(start * seconds, 3), round(end * seconds, 3), names] for start, end, names in timed]
@@ -107,7 +116,7 @@ class Player:
 
     def _label(self) -> str:
         notes = sum(bool(event.pitches) for voice in self.voices for event in voice.events)
-        seconds = float(max(voice.duration for voice in self.voices)) * 60 / self.tempo
+        seconds = float(self.voices.duration) * 60 / self.tempo
         return f"{self.voices[0].meter}, {notes} note{'s' * (notes != 1)}, {seconds:.1f} s"
 
     def __repr__(self):
@@ -117,17 +126,18 @@ class Player:
         return self.html
 
 
-def play(
-    song: Song | Sequence[Song],
-    title: str | None = None,
-    tempo: float = 100,
-    program: int | Sequence[int] = 0,
-    width: int = 720,
-    surprise: Sequence[float] | None = None,
-    given: int = 0,
-    note: str = "",
-    downloads: bool = False,
-) -> None:
+def _taking_what(made: Callable[P, object]) -> Callable[[Callable[..., None]], Callable[P, None]]:
+    """Gives a function the parameters of another in its signature, where type checkers and Shift+Tab look for them."""
+
+    def with_parameters(function: Callable[..., None]) -> Callable[P, None]:
+        function.__signature__ = inspect.signature(made).replace(return_annotation=None)
+        return function
+
+    return with_parameters
+
+
+@_taking_what(Player)
+def play(*args, **kwargs) -> None:
     """Shows a song's staff with a sound player under it; the sounding note lights up, a click on a note plays from it.
 
     Args:
@@ -138,7 +148,7 @@ def play(
 
     Notebook: 01-markov.
     """
-    display(Player(song, title, tempo, program, width, surprise, given, note, downloads))
+    display(Player(*args, **kwargs))
 
 
 def _base64(data: bytes) -> str:
@@ -152,7 +162,7 @@ def _gradient() -> str:
 
 def _colored(svg: str, timed, song: Song, surprise: Sequence[float]) -> str:
     """The staff with each note in the colour of its event's surprise, tied notes in that of their first."""
-    starts = [float(start) for start in itertools.accumulate((e.duration for e in song.events), initial=Fraction(0))]
+    starts = [float(start) for start in song.onsets]
     colors = {}
     for start, _, names in timed:
         nats = surprise[max(bisect.bisect_right(starts, start + 1e-6) - 1, 0)]
@@ -163,15 +173,3 @@ def _colored(svg: str, timed, song: Song, surprise: Sequence[float]) -> str:
         return f'{match[0]} color="{color}" fill="{color}"' if color else match[0]
 
     return re.sub(r'<g id="([^"]+)"', painted, svg)
-
-
-def _files(name: str, midi: bytes, musicxml: str) -> list[tuple[str, str, str]]:
-    """(kind, file name, link) of what can be saved; the browser takes the MP3 from the player itself."""
-    return [
-        ("MIDI", f"{name}.mid", f"data:audio/midi;base64,{_base64(midi)}"),
-        (
-            "MusicXML",
-            f"{name}.musicxml",
-            f"data:application/vnd.recordare.musicxml+xml;base64,{_base64(musicxml.encode())}",
-        ),
-    ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -83,8 +82,7 @@ def read_chorale(path: str):
 
 def _voices(song: Song, lines: list[tuple]) -> list[Song]:
     """A song's four voices from high to low, each filled up with a rest where it ends early."""
-    middle = lambda events: _weighted_mean((pitch, event.duration) for event in events for pitch in event.pitches)
-    lines = sorted(lines, key=middle, reverse=True)  # a few files print the tenor above the alto
+    lines = sorted(lines, key=_mean_pitch, reverse=True)  # a few files print the tenor above the alto
     longest = max(sum(event.duration for event in events) for events in lines)
     voices = []
     for label, events in zip(VOICES, lines, strict=True):
@@ -94,9 +92,10 @@ def _voices(song: Song, lines: list[tuple]) -> list[Song]:
     return voices
 
 
-def _weighted_mean(values) -> float:
-    values = list(values)
-    return float(sum(value * weight for value, weight in values) / sum(weight for _, weight in values))
+def _mean_pitch(events) -> float:
+    """The mean pitch of what sounds, weighted by duration."""
+    notes = [event for event in events if event.pitches]
+    return float(sum(sum(e.pitches) * e.duration for e in notes) / sum(len(e.pitches) * e.duration for e in notes))
 
 
 def read_file(path: str, name: str, instrument: str | None, merge_ties: bool):
@@ -113,34 +112,27 @@ def read_file(path: str, name: str, instrument: str | None, merge_ties: bool):
 
     Notebook: none; called by corpus.
     """
+    suffix = Path(path).suffix.lower()
     try:
-        readings = _readings(path, name, instrument, merge_ties)
+        if os.path.getsize(path) == 0:
+            raise Unusable("the file is empty")
+        if suffix in (".mid", ".midi"):
+            return [read_midi(path, name, instrument)]
+        if suffix != ".abc":
+            return [_song_of_score(_parse(path, suffix), name, instrument, merge_ties, path)]
+        tunes = list(tunes_in(text_of(path)))
+        if not tunes:
+            raise Unusable("this is not ABC notation: it has no tune with an X: and a K: line")
     except Exception as error:
         return [Rejected(name, reason_of(error))]
-    return [_song_or_reason(label, read) for label, read in readings]
-
-
-def _readings(path: str, name: str, instrument: str | None, merge_ties: bool) -> list[tuple[str, Callable]]:
-    """(id, what reads it) of each song in a file."""
-    suffix = Path(path).suffix.lower()
-    if os.path.getsize(path) == 0:
-        raise Unusable("the file is empty")
-    if suffix in (".mid", ".midi"):
-        return [(name, lambda: read_midi(path, name, instrument))]
-    song = lambda parse, label, path: _song_of_score(parse(), label, instrument, merge_ties, path)
-    if suffix != ".abc":
-        return [(name, lambda: song(lambda: _parse(path, suffix), name, path))]
-    tunes = list(tunes_in(text_of(path)))
-    if not tunes:
-        raise Unusable("this is not ABC notation: it has no tune with an X: and a K: line")
     names = [name] if len(tunes) == 1 else [f"{name}#{k}" for k in range(1, len(tunes) + 1)]
-    reading = lambda label, tune: (label, lambda: song(lambda: _parse_abc(tune), label, ""))
-    return [reading(label, tune) for label, tune in zip(names, tunes, strict=True)]
+    return [_read_tune(tune, label, instrument, merge_ties) for label, tune in zip(names, tunes, strict=True)]
 
 
-def _song_or_reason(name: str, read: Callable) -> Song | Rejected:
+def _read_tune(tune: str, name: str, instrument: str | None, merge_ties: bool) -> Song | Rejected:
+    """One tune of an ABC file; if it cannot be read, the others can."""
     try:
-        return read()
+        return _song_of_score(_parse_abc(tune), name, instrument, merge_ties)
     except Exception as error:
         return Rejected(name, reason_of(error))
 
@@ -170,17 +162,17 @@ def _parts_of_instrument(score, wanted: str | None) -> list:
     """The parts of one instrument of a music21 score."""
     from music21 import note, stream  # as in read_chorale
 
-    parts = [part for part in score.getElementsByClass(stream.Part)] or [score]
+    parts = list(score.getElementsByClass(stream.Part)) or [score]
     named: dict[str, list] = {}
     for k, part in enumerate(parts, 1):
-        if any(isinstance(element, (note.Note,)) or element.isChord for element in part.flatten().notes):
+        if any(isinstance(element, note.Note) or element.isChord for element in part.flatten().notes):
             instrument = part.getInstrument(returnDefault=False)
             label = (instrument and (instrument.instrumentName or instrument.bestName())) or part.partName
             named.setdefault(label or f"part {k}", []).append(part)
     return chosen_parts(named, wanted, drums=any(True for part in parts for _ in part.flatten().notes))
 
 
-def _song_of_score(score, name: str, instrument: str | None, merge_ties: bool, path: str) -> Song:
+def _song_of_score(score, name: str, instrument: str | None, merge_ties: bool, path: str = "") -> Song:
     """A Song from one music21 score; of a kern file, with what its reference records say."""
     if not hasattr(score, "parts"):
         raise Unusable("it holds several pieces; put each in a file of its own")
@@ -203,13 +195,13 @@ def _song_of_stream(score, parts, name, family, merge_ties: bool, title: str = "
     events = events_of_stream(together, merge_ties)
     if all(event.is_rest for event in events):
         raise Unusable("there is no note in it")
-    written = next((k for k in parts[0].recurse().getElementsByClass(key.Key)), None)
+    written = parts[0].recurse().getElementsByClass(key.Key).first()
     if written is None or analyze_key:
         try:
             found = together.analyze("key")
         except Exception as error:
             raise Unusable("its key cannot be found: too little music in it") from error
-        signature = next((k for k in parts[0].recurse().getElementsByClass(key.KeySignature)), None)
+        signature = parts[0].recurse().getElementsByClass(key.KeySignature).first()
         guesses = [found, *found.alternateInterpretations]
         if signature is not None and not analyze_key:
             guesses = [guess for guess in guesses if guess.sharps == signature.sharps] or guesses
@@ -226,15 +218,14 @@ def _meter_and_pickup(stream) -> tuple[str, Fraction]:
     from music21 import meter  # as in read_chorale
     from music21 import stream as streams
 
-    length = lambda quarters: Fraction(quarters).limit_denominator(5040)
     signatures = list(stream.recurse().getElementsByClass(meter.TimeSignature))
     if not signatures:
         return "4/4", Fraction(0)
-    full = [length(signature.barDuration.quarterLength) for signature in signatures[:2]]
+    full = [Fraction(signature.barDuration.quarterLength) for signature in signatures[:2]]
     if len(signatures) > 1 and full[0] < full[1] and signatures[1].getOffsetInHierarchy(stream) == full[0]:
         return signatures[1].ratioString, full[0]  # MIDI writes an upbeat as a short measure of its own
     measures = list(stream.recurse().getElementsByClass(streams.Measure))
-    first = length(measures[0].highestTime) if len(measures) > 1 else Fraction(0)
+    first = Fraction(measures[0].highestTime).limit_denominator(5040) if len(measures) > 1 else Fraction(0)
     return signatures[0].ratioString, first if first < full[0] else Fraction(0)
 
 

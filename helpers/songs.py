@@ -6,9 +6,11 @@ Notebook: all of them; first met in 01-markov.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import accumulate
 
 from helpers.events import Event, events_of_stream
 
@@ -99,9 +101,14 @@ class Song:
         return Fraction(4 * int(count), int(unit))
 
     @property
+    def onsets(self) -> list[Fraction]:
+        """Where each event begins, and at last where the song ends, in quarter lengths."""
+        return list(accumulate((event.duration for event in self.events), initial=Fraction(0)))
+
+    @property
     def duration(self) -> Fraction:
         """Length of the song in quarter lengths."""
-        return sum((event.duration for event in self.events), Fraction(0))
+        return self.onsets[-1]
 
     def transpose(self, semitones: int) -> Song:
         """The song moved up; its tonic moves along.
@@ -165,7 +172,7 @@ class Song:
         """
         if high - low < 11:
             raise ValueError(f"a range from {low} to {high} is narrower than an octave; not every pitch fits into it.")
-        fold = lambda p: p + 12 * -((p - low) // 12) if p < low else p - 12 * -((high - p) // 12) if p > high else p
+        fold = lambda p: p - 12 * ((p - low) // 12) if p < low else p + 12 * ((high - p) // 12) if p > high else p
         return replace(self, events=tuple(Event(tuple(map(fold, e.pitches)), e.duration) for e in self.events))
 
     def excerpt(self, duration) -> Song:
@@ -174,13 +181,7 @@ class Song:
         Args:
             duration: of the excerpt at most, in quarter lengths.
         """
-        events, onset = [], Fraction(0)
-        for event in self.events:
-            onset += event.duration
-            if onset > duration:
-                break
-            events.append(event)
-        return replace(self, events=tuple(events))
+        return replace(self, events=self.events[: bisect_right(self.onsets[1:], duration)])
 
     @classmethod
     def from_tiny(cls, text: str, tonic: str = "C", mode: str = "major", title: str = "") -> Song:
@@ -257,21 +258,35 @@ class Corpus:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-def voices_of(song: Song | Sequence[Song]) -> list[Song]:
+class Voices(tuple[Song, ...]):
+    """Songs that sound together, from high to low, as `voices_of` has found them fit to play.
+
+    Notebook: none; made by `voices_of`.
+    """
+
+    @property
+    def duration(self) -> Fraction:
+        """Length of the longest voice in quarter lengths."""
+        return max(voice.duration for voice in self)
+
+
+def voices_of(song: Song | Sequence[Song]) -> Voices:
     """The voices of a piece: what plays, prints or writes music takes one Song, or several that sound together.
 
     Args:
-        song: one song, or its voices from high to low.
+        song: one song, or its voices from high to low; Voices are not looked at again.
 
     Returns:
-        A list of one or more songs.
+        One or more songs.
 
     Raises:
         ValueError: there is none, or none of them holds an event.
 
     Notebook: none; called by midi, notation, sound, figures and player.
     """
-    voices = [song] if isinstance(song, Song) else list(song)
+    if isinstance(song, Voices):
+        return song
+    voices = Voices([song] if isinstance(song, Song) else song)
     if not voices:
         raise ValueError("there is no voice, so there is nothing to show or play.")
     if not any(voice.events for voice in voices):

@@ -46,10 +46,10 @@ def to_audio(
     Raises:
         ValueError: as `to_midi`.
 
-    Notebook: 05-wavenet; in all of them inside `play`.
+    Notebook: 07-sound; in all of them inside `play`.
     """
-    score = score_of(song, tempo, program)
-    duration = float(max(voice.duration for voice in voices_of(song)))
+    voices = voices_of(song)
+    score, duration = score_of(voices, tempo, program), float(voices.duration)
     seconds = duration * 60 / tempo
     tail = min(0.04 * seconds, 0.5)
     end = duration + 2 * tail * tempo / 60  # rendering stops at the last MIDI event, so put one later

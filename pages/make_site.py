@@ -22,7 +22,7 @@ from results import BUILT, ROOT, minutes, scores
 from helpers.files import write_atomically
 
 SOLVED = {  # what other tutorials get wrong -> where it is solved, and what holds it to that
-    "windows split at random, so songs of training are validated": "01, sections 10 and 12; 03, the leak measured",
+    "windows split at random, so songs of training are validated": "01, section 10; 03, section 10: the leak measured",
     "no test set": "every board: 145 songs of unseen families, looked at once",
     "gradients printed transposed": "02: each shape checked, each gradient three ways",
     "a temperature that does nothing": "01, section 8: entropy in closed form; a test turns the slider",
@@ -141,8 +141,8 @@ def asked_for(path: Path, pages: bytes) -> bool:
         return False
     if folder.startswith("_static/mathjax/"):
         parts = ("input/tex.js", "input/tex-base.js", "input/tex-full.js")  # tex-chtml.js holds them all
-        unused = ("output/svg", "input/asciimath", "input/mml", "mathmaps/nemeth", *parts)
-        spoken = folder.endswith("mathmaps") and path.stem not in ("en", "base", "nemeth")
+        unused = ("output/svg", "input/asciimath", "input/mml", *parts)
+        spoken = folder.endswith("mathmaps") and path.stem not in ("en", "base")
         return not spoken and not any(part in path.as_posix() for part in unused)
     return named or folder not in ("_images", "_static/mathjax")
 

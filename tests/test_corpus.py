@@ -69,6 +69,7 @@ def test_unknown_part_names_the_known_ones():
         load_essen("bohème")
 
 
+@pytest.mark.slow
 def test_another_part_loads_fresh_and_from_the_cache_alike(own_cache, capsys):
     fresh = load_essen("variant")
     assert len(fresh.songs) == 29
@@ -101,6 +102,7 @@ def test_a_cached_load_needs_no_music21(own_cache):
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_songs_load_in_a_script_without_a_main_guard(own_cache, tmp_path):
     """Worker processes are started alike on Linux, macOS and Windows, so this is the hardest case everywhere."""
     script = tmp_path / "script.py"
@@ -296,13 +298,25 @@ def test_a_transposing_instrument_sounds_as_it_sounds(own_cache, tmp_path):
     assert song.events == (Event((60,), 4),)
 
 
-def test_uppercase_endings_and_locked_folders(own_cache, tmp_path):
+def test_uppercase_endings_and_locked_folders(own_cache, tmp_path, monkeypatch):
     (tmp_path / "UP.KRN").write_text(KERN)
-    (song,) = load_folder(tmp_path).songs
-    assert song.family == "E0001"
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):  # as the system does, except to root
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    loaded = load_folder(tmp_path)
+    assert [song.family for song in loaded.songs] == ["E0001"]
+    assert [(found.name, "may not be opened" in found.reason) for found in loaded.rejected] == [
+        (str(tmp_path / "locked"), True)
+    ]
 
 
-def test_midi_files_that_cannot_be_used_say_why(tmp_path):
+def test_midi_files_that_cannot_be_used_say_why(own_cache, tmp_path):
     import mido
 
     def file(name, *tracks):
@@ -407,6 +421,7 @@ def test_one_file_of_any_kind_is_read_without_a_cache(own_cache, tmp_path):
     assert not own_cache.exists()
 
 
+@pytest.mark.slow
 def test_two_processes_read_a_collection_once(own_cache):
     code = "from helpers.corpus import load_essen; print(len(load_essen('variant').songs))"
     command = [sys.executable, "-c", code]

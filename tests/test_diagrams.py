@@ -26,7 +26,6 @@ DRAWN = {
     "four states": (diagrams.markov_chain, (torch.tensor(FOUR), [".", "C4", "E4", "G4"]), {}),
     "five states": (diagrams.markov_chain, ([[0, 0.5, 0.2, 0.3, 0]] * 5, "CDEFG"), {}),
     "shorter contexts": (diagrams.shorter_contexts, (), {}),
-    "shorter contexts, weighed": (diagrams.shorter_contexts, (r"\lambda",), {}),
     "one row": (diagrams.one_row, (), {}),
     "network": (diagrams.feedforward, (), {}),
     "network with numbers": (diagrams.feedforward, (6, 24, 128, 202), {}),
@@ -128,7 +127,7 @@ def test_a_reader_s_own_figure_style_changes_nothing():
     import matplotlib.pyplot as plt
 
     plain = diagrams.lstm_cell().svg
-    style = {"font.size": 20, "figure.constrained_layout.use": True, "svg.fonttype": "none"}
+    style = {"font.family": "serif", "font.size": 20, "figure.constrained_layout.use": True, "svg.fonttype": "none"}
     with plt.rc_context(style), warnings.catch_warnings(action="error"):
         assert diagrams.lstm_cell().svg == plain
 
@@ -147,6 +146,15 @@ def test_a_chain_has_an_arrow_for_each_probability_and_likelier_ones_are_thicker
     assert np.argsort([arrow.get_linewidth() for arrow in arrows]).tolist() == np.argsort(likely).tolist()
     assert [float(text.get_text().strip("$")) for text in sheets[0].axes.texts[:8]] == likely
     assert "from G to E 0.60" in drawing.alt and "from G to G" not in drawing.alt
+
+
+def test_each_gate_of_the_cell_has_its_name(sheets):
+    diagrams.lstm_cell()
+    across = {text.get_text(): text.get_position()[0] for text in sheets[0].axes.texts}
+    names = {"f": "forget", "i": "input", "g": "candidate", "o": "output"}
+    for letter, name in names.items():
+        nearest = min(names.values(), key=lambda other: abs(across[other] - across[f"$\\mathbf{{{letter}}}_t$"]))
+        assert nearest == name
 
 
 def seen_by_the_output(sizes, kernel, causal):

@@ -64,6 +64,7 @@ def test_whatever_is_accepted_survives_and_nothing_is_rounded(song):
             assert encoder.decode(tokens) == song
 
 
+@pytest.mark.slow
 def test_all_real_songs_survive():
     real = load_essen("erk").songs
     assert len(real) == 1754

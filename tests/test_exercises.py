@@ -1,7 +1,9 @@
 """`check`, and that each stored answer is what the solution notebook computes."""
 
 import json
+import math
 import re
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,7 +44,9 @@ def answer(tmp_path, monkeypatch, capsys):
     book.cells.append(nbformat.v4.new_code_cell(FUNCTIONS, metadata={"tags": ["export"]}))
     (tmp_path / "solutions").mkdir()
     nbformat.write(book, tmp_path / "solutions" / "09-test.ipynb")
-    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "solutions" / "10-none.ipynb")
+    other = nbformat.v4.new_notebook(metadata={"exercises": {"10.2": {"value": 1}}})
+    nbformat.write(other, tmp_path / "solutions" / "10-other.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "solutions" / "11-none.ipynb")
     monkeypatch.setattr(exported, "NOTEBOOKS", tmp_path)
     exported.from_notebook.cache_clear()
 
@@ -65,6 +69,7 @@ def answer(tmp_path, monkeypatch, capsys):
         ("9.1", [[2.69]]),
         ("9.1", Fraction(269, 100)),
         ("9.2", [[1.5, 2], [3, 4]]),
+        ("9.2", [[1.5, 2], [3, 4.000003]]),  # to six digits
         ("9.2", torch.tensor([[1.5, 2], [3, 4]])),
         ("9.2", [torch.tensor([1.5, 2]), np.array([3, 4])]),
         ("9.3", "WaveNet"),
@@ -72,6 +77,7 @@ def answer(tmp_path, monkeypatch, capsys):
         ("9.5", 12.0),
         ("9.6", (3, "G", torch.tensor([1, 2]))),
         ("9.7", lambda x: x + x),
+        ("9.7", lambda x: 2 * torch.arange(9)[x] if torch.is_tensor(x) and x.ndim == 1 else 2 * x),  # whole numbers
         ("9.8", lambda pitch: "C" + " sharp" * (pitch - 60)),
         ("9.9", lambda x, y: [y + x, (x * y).sum()]),
     ],
@@ -90,6 +96,7 @@ def test_right(answer, number, yours):
         ("9.2", [[1, 2, 3]], "wrong, the shape should be (2, 2), yours is (1, 3)"),
         ("9.2", [1.5, 2, 3, 4], "wrong, the shape should be (2, 2), yours is (4,)"),
         ("9.2", [[1, 2], [3, 3.9]], "too small"),
+        ("9.2", [[1.50001, 2], [3, 4]], "too large"),
         ("9.2", [[1, 2], [3, 5]], "wrong in 2 of 4 places"),
         ("9.3", "LSTM", "wrong"),
         ("9.4", False, "wrong"),
@@ -103,6 +110,7 @@ def test_right(answer, number, yours):
         ("9.7", lambda x: float("nan") * x, "on try 1 of 3 wrong: your answer is NaN"),
         ("9.8", lambda pitch: "C", "on try 2 of 2 wrong"),
         ("9.8", lambda: "C", "your function fails on try 1 of 2: TypeError: "),
+        ("9.9", lambda x, y: (x + y, x.dot(x)), "on try 1 of 1 wrong in part 2: too "),
         ("9.9", lambda x, y: (x + y,), "on try 1 of 1 wrong, it should have 2 parts, yours has 1"),
     ],
 )
@@ -127,7 +135,8 @@ def test_a_stub_is_not_yet_an_answer(answer, number, yours):
     "number, yours, says",
     [
         ("9.10", 1, r"no exercise '9\.10' to check; there is 9\.1, 9\.2, .*9\.9\.$"),
-        ("10.1", 1, r"no exercise '10\.1' to check; there is 9\.1, "),
+        ("10.1", 1, r"no exercise '10\.1' to check; there is 10\.2\.$"),
+        ("11.1", 1, r"no exercise '11\.1' to check; there is 9\.1, .*9\.9, 10\.2\.$"),
         (9.1, 1, r"no exercise 9\.1 to check"),
         ("9.1", float("nan"), r"exercise 9\.1: your answer is NaN, not a number"),
         ("9.2", [[1.5, float("nan")], [3, 4]], r"exercise 9\.2: your answer is NaN"),
@@ -146,6 +155,12 @@ def test_what_cannot_be_checked_is_refused_in_one_sentence(answer, number, yours
     with pytest.raises(ValueError, match=says) as error:
         answer(number, yours)
     assert "\n" not in str(error.value)
+
+
+def test_infinity_is_equal_to_itself_and_makes_no_warning():
+    with warnings.catch_warnings(action="error"):
+        assert exercises._verdict([1, -math.inf], [1, -math.inf], None) == ""
+        assert exercises._verdict([1, -math.inf], [1, 2], None) == "too large"
 
 
 def test_a_function_that_changes_what_it_is_given_harms_nobody(answer):

@@ -103,17 +103,26 @@ def public_functions(path):
     classes = {node.name: node for node in tree_of(path).body if isinstance(node, ast.ClassDef)}
     for node in tree_of(path).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            yield node.name, arguments(node), ast.get_docstring(node) or ""
+            shared = (arguments(init_of(classes[d.args[0].id], classes)) for d in node.decorator_list if taking_what(d))
+            yield node.name, next(shared, arguments(node)), ast.get_docstring(node) or ""
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            made = methods_of(node)
-            inits = (m for above in (node, *bases_of(node, classes)) for m in methods_of(above) if m.name == "__init__")
-            init = next(inits, None)
+            init = init_of(node, classes)
             yield node.name, arguments(init) if init else [], ast.get_docstring(node) or ""
-            for member in made:
+            for member in methods_of(node):
                 if not member.name.startswith("_"):
                     text = ast.get_docstring(member)
                     property_ = any(isinstance(d, ast.Attribute) for d in member.decorator_list)  # a setter
                     yield f"{node.name}.{member.name}", arguments(member), text or ("-" if property_ else "")
+
+
+def taking_what(decorator):
+    """Whether a function takes what a class does."""
+    return isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "_taking_what"
+
+
+def init_of(node, classes):
+    inits = (m for above in (node, *bases_of(node, classes)) for m in methods_of(above) if m.name == "__init__")
+    return next(inits, None)
 
 
 def methods_of(node):
@@ -178,6 +187,21 @@ def test_pages_are_files_of_their_own():
     for path in FILES:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"<script|<style|addEventListener|querySelector", text), path
+
+
+def test_the_readme_says_which_notebooks_import_each_file():
+    used = {}
+    for path in sorted((ROOT / "notebooks").glob("0*.ipynb")):
+        text = "\n".join(map(source, json.loads(path.read_text(encoding="utf-8"))["cells"]))
+        for module, names in re.findall(r"from helpers(?:\.(\w+))?[\w.]* import ([\w, ]+)", text):
+            for name in [module] if module else names.split(", "):
+                used.setdefault(name.split(" ")[0], set()).add(int(path.name[:2]))
+    rows = re.findall(r"(?m)^\| \[.*?\]\((\w+)(?:\.py)?\) \|.*\| (.*) \|$", (HELPERS / "README.md").read_text("utf-8"))
+    said = {}
+    for name, where in rows:
+        spans = [(int(first), int(last or first)) for first, last in re.findall(r"\b(\d\d)(?:–(\d\d))?", where)]
+        said[name] = {number for first, last in spans for number in range(first, last + 1)}
+    assert {name: numbers for name, numbers in said.items() if numbers} == used
 
 
 def test_the_readme_names_every_file_and_the_size_of_the_core():

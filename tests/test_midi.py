@@ -227,6 +227,7 @@ print("alive")
 """
 
 
+@pytest.mark.slow
 def test_no_damage_ends_a_worker_process(tmp_path):
     """symusic is C++, and before 0.6 it crashed here."""
     (tmp_path / "whole.mid").write_bytes(WHOLE)

@@ -5,6 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +49,7 @@ def test_the_sanitize_file_replaces_what_it_should():
         assert before == after
 
 
+@pytest.mark.slow
 def test_whoever_imports_helpers_trains_on_one_thread():
     """So that a busy machine is not ten times slower, and gives the same numbers; OMP_NUM_THREADS overrides it."""
     threads = (

@@ -1,3 +1,4 @@
+import inspect
 import io
 import re
 import subprocess
@@ -12,8 +13,8 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from helpers import figures, midi, notation, sound
-from helpers.player import Player
-from helpers.songs import Event, Song
+from helpers.player import Player, play
+from helpers.songs import Event, Song, voices_of
 
 TUNE = "3/4 g4 a8 b c'4 r4 d'2 trip{e'8 f#' g'} g'2 b-4~ b-8 c8 r4"
 
@@ -214,6 +215,16 @@ def test_player_is_one_small_self_contained_block():
     assert "22 notes, 10.0 s" in repr(player)
 
 
+def test_play_shows_the_parameters_of_the_player_and_hands_them_on(tune, capsys):
+    shown, made = inspect.signature(play), inspect.signature(Player)
+    assert str(shown) == f"{made} -> None" and "tempo: 'float' = 100" in str(shown)
+    assert list(shown.parameters)[:2] == ["song", "title"] and "downloads" in shown.parameters
+    assert play(tune, "shown", tempo=60) is None
+    assert capsys.readouterr().out.strip() == repr(Player(tune, "shown", tempo=60))
+    with pytest.raises(TypeError, match="tempoo"):
+        play(tune, tempoo=60)
+
+
 def test_two_players_of_one_song_do_not_share_an_id(tune):
     ids = [re.search(r'<div id="([^"]+)"', Player(tune).html)[1] for _ in range(2)]
     assert ids[0] != ids[1]
@@ -249,6 +260,12 @@ def test_voices_have_a_staff_an_instrument_and_a_sound_each():
         hertz = 440 * 2 ** ((pitch - 69) / 12)
         assert spectrum[round(hertz) - 3 : round(hertz) + 4].max() > 20 * np.median(spectrum)
     assert repr(Player(VOICES, "four")) == "▶ four (4/4, 8 notes, 2.4 s)"
+
+
+def test_voices_are_looked_at_once():
+    voices = voices_of(VOICES)
+    assert list(voices) == VOICES and voices.duration == 4 and voices_of(voices) is voices
+    assert voices_of(VOICES[0]) == (VOICES[0],)
 
 
 def test_voices_and_instruments_must_match():

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -52,7 +53,9 @@ def project(tmp_path, monkeypatch, capsys):
 
 
 def write(path, title, *sources):
-    cells = [nbformat.v4.new_markdown_cell(title), *map(nbformat.v4.new_code_cell, sources)]
+    """A notebook of a title and cells; a source that begins with "## " and a capital letter is a heading."""
+    code, prose = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
+    cells = [prose(title), *((prose if re.match("## [A-Z]", text) else code)(text) for text in sources)]
     nb = nbformat.v4.new_notebook(cells=cells)
     nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nb, path)
@@ -96,12 +99,14 @@ def test_a_failure_is_one_line_and_stops_no_other(project, capsys):
         folder / "01-one.ipynb",
         "# 01 · One\n\n## 1. A part",
         "## comment\nx = 1",
+        "## Another part",
         "assert x > 1, 'two lines:\\nx is small'",
+        "## A part that is not reached",
     )
     assert run.main([]) == 1
     lines = capsys.readouterr().out.splitlines()
     (failed,) = [line for line in lines if "FAILED" in line]
-    assert "01-one" in failed and "'1. A part'" in failed and "AssertionError: x is small" in failed
+    assert "01-one" in failed and "'Another part'" in failed and "AssertionError: x is small" in failed
     log = Path(failed.rpartition("the whole log: ")[2])
     assert "Traceback" in log.read_text() and "x > 1" in log.read_text()
     assert any("02-two has run" in line for line in lines)

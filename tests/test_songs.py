@@ -73,7 +73,10 @@ def test_skyline_keeps_the_highest_note_and_the_rests():
 
 
 def test_excerpt_keeps_whole_events():
-    assert song(((60,), 2), ((62,), 2)).excerpt(3) == song(((60,), 2))
+    two = song(((60,), 2), ((62,), 2))
+    assert two.onsets == [0, 2, 4] and two.duration == 4 and song().onsets == [0]
+    assert [len(two.excerpt(most).events) for most in (0, 1.5, 2, 3, 4, 9)] == [0, 0, 1, 1, 2, 2]
+    assert two.excerpt(3) == song(((60,), 2))
 
 
 def test_tiny_notation():

@@ -149,29 +149,25 @@ def _edge(place, towards, distance: float) -> tuple[float, float]:
     return place[0] + share * across, place[1] + share * up
 
 
-def shorter_contexts(factor: str = "") -> Drawing:
+def shorter_contexts() -> Drawing:
     """How each context asks the next shorter one, with the weights of (1.8).
-
-    Args:
-        factor: a letter of TeX before each T, such as r"\\lambda", where (1.8) has one.
 
     Notebook: 01-markov.
     """
     sheet = Sheet(294)
-    kept, passed = f"\\dfrac{{N_a}}{{N_a+{factor} T_a}}", f"\\dfrac{{{factor} T_a}}{{N_a+{factor} T_a}}"
+    kept, passed = "\\dfrac{N_a}{N_a+T_a}", "\\dfrac{T_a}{N_a+T_a}"
     rows = ("after two notes", "after one note", "after none", "all alike")
     for k, words in enumerate(rows):
         y = 268 - 78 * k
         sheet.box(72, y, 124, 28, tint(COLOR, 0.35 - 0.1 * k))
         sheet.text(72, y, words, SIZE)
+        sheet.way([(134, y), (250, y)])
         if k < 3:
-            sheet.way([(134, y), (250, y)])
             sheet.letter(188, y + 1, kept, SIZE)
             sheet.letter(258, y, "\\dfrac{N_{ab}}{N_a}", SIZE + 1, at="left")
             sheet.way([(72, y - 14), (72, y - 63)])
             sheet.letter(72, y - 37, passed, SIZE)
         else:
-            sheet.way([(134, y), (250, y)])
             sheet.letter(258, y, "\\dfrac{1}{m}", SIZE + 1, at="left")
     return sheet.finish(
         "Each context asks the next shorter one. After two notes a share N over N plus T of the weight goes to what "

@@ -197,11 +197,6 @@ class Composer(Panel):
             *(self.beginning, buttons, self.message, self.shown),
         )
 
-    @property
-    def takes_shown(self) -> list[Written]:
-        """What the takes on show hold, the latest first."""
-        return self.written[: self.takes]
-
     def _start(self) -> tuple[Song | None, str]:
         """The beginning where the models sing, and in words."""
         start = self.beginning.song()

@@ -103,7 +103,7 @@ class LatentExplorer(Panel):
         program: General MIDI instrument, one for all voices or one for each.
 
     Raises:
-        ValueError: for fewer than two axes or songs, or lists whose lengths differ.
+        ValueError: as `Axes`, or for lists whose lengths differ.
 
     Notebook: 04-autoencoder-vae.
     """
@@ -130,7 +130,7 @@ class LatentExplorer(Panel):
         self._between = between or (lambda a, b, t: (1 - t) * a + t * b)
         self.tempo, self.program = tempo, program
         self.points = self.axes.place(codes)  # (n, axes), where the songs lie on the map
-        self._base, self._at_home, self._moving = codes[0], [0.0] * axes, False
+        self._base, self._at_home = codes[0], [0.0] * axes
         reach = round(max(REACH, self.points.abs().max().item()) + 0.1, 1)
         settings = {"min": -reach, "max": reach, "step": STEP}
         self.sliders = [labelled(widgets.FloatSlider, f"axis {k + 1}", 0.0, **settings) for k in range(axes)]
@@ -236,16 +236,13 @@ class LatentExplorer(Panel):
 
     def _move(self, point: Sequence[float]) -> None:
         """Puts the sliders, or the first two of them, at a point."""
-        self._moving = True
-        try:
+        with self.quietly():
             for slider, value in zip(self.sliders, point, strict=False):
                 slider.value = value
-        finally:
-            self._moving = False
         self._mark()
 
     def _mark(self) -> None:
-        if not self._moving:
+        if not self.quiet:
             self.map.point = self.point[:2]
 
 

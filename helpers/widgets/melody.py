@@ -71,7 +71,7 @@ class MelodyInput(Panel):
             raise ValueError(f"a grid from pitch {low} to {high} has no rows; give a low and a higher MIDI number.")
         super().__init__()
         self._encoder, self._like = GridEncoder(self.step), None  # a song whose meter and upbeat are kept
-        self.readable, self._writing = True, False
+        self.readable = True
         names = [pitch_name(pitch) for pitch in range(low, high + 1)]
         label = f"melody: rows are pitches, columns are steps of {step} quarter notes; arrows move, space sets a note, "
         self.grid = Grid(names=names, low=low, steps=int(steps), bar=float(4 / self.step))
@@ -138,28 +138,23 @@ class MelodyInput(Panel):
     def _put(self, song: Song | None) -> None:
         """Raises: as `_notes_of`, and then nothing has changed."""
         notes = self._notes_of(song)
-        self._like, self.readable, self._writing = song, True, True
-        try:
+        self._like, self.readable = song, True
+        with self.quietly():
             self.grid.bar = float((song.measure_length if song else 4) / self.step)
             self.grid.notes = notes
-        finally:
-            self._writing = False
 
     def _drawn(self) -> None:
-        if not self._writing:
+        if not self.quiet:
             self.readable = True
             self.say("")
             self._write_text()
 
     def _write_text(self) -> None:
-        self._writing = True
-        try:
+        with self.quietly():
             self.text.value = self.song.to_tiny() if self.song else ""
-        finally:
-            self._writing = False
 
     def _typed(self, text: str) -> None:
-        if self._writing:
+        if self.quiet:
             return
         try:
             self._put(Song.from_tiny(text) if text.strip() else None)

@@ -5,8 +5,9 @@ Notebook: none: used by the other files of this folder.
 
 from __future__ import annotations
 
+import contextlib
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import anywidget
 import ipywidgets as widgets
@@ -43,9 +44,18 @@ class Panel(widgets.VBox):
     """
 
     def __init__(self, takes: int = 1):
-        self.takes = takes
+        self.takes, self.quiet = takes, False
         self.message, self.shown = widgets.HTML(), widgets.VBox()
         super().__init__()
+
+    @contextlib.contextmanager
+    def quietly(self) -> Iterator[None]:
+        """While a control is set in here, `quiet` tells its observers that nobody has touched it."""
+        self.quiet = True
+        try:
+            yield
+        finally:
+            self.quiet = False
 
     def say(self, text: str) -> None:
         """Shows one sentence, or nothing."""
