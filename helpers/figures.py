@@ -24,6 +24,7 @@ PALETTE = {
     "LSTM": "#5b2a86",
     "VAE": "#d1495b",
     "WaveNet": "#14507a",
+    "Transformer": "#a34a28",
 }
 GROUPS = ("#56b4e9", "#d55e00", "#cc79a7", "#8a8d00")  # kinds of songs, such as major and minor: never a model's colour
 SHADES = {  # of everything that is no model

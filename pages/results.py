@@ -28,8 +28,8 @@ BUILT = {
         "convolutions that only look back, proven by gradient; a queue for each layer; Bach's chords",
     ),
     "06-attention": (
-        "Pointing",
-        "a pointer that looks up its own song, on any network; more songs, and none that helps to cheat",
+        "Attention",
+        "a pointer that looks up its own song, on any network; the Transformer, piece by piece, with a cache",
     ),
     "07-sound": (
         "Raw sound",

@@ -44,6 +44,7 @@ DRAWN = {
     "gated layer": (diagrams.gated_layer, (), {}),
     "skips": (diagrams.skips, (), {}),
     "skips of four": (diagrams.skips, (4,), {}),
+    "Transformer": (diagrams.transformer_block, (), {}),
 }
 each = pytest.mark.parametrize("name", DRAWN)
 

@@ -152,6 +152,22 @@ def test_stateful_composing_equals_rerunning_the_prefix_with_two_layers():
         assert torch.allclose(one(history), other(history), atol=1e-6)
 
 
+@pytest.mark.parametrize("positions", ["rotary", "none"])
+def test_a_transformer_in_pieces_is_the_whole_and_sees_no_future(positions):
+    attention = from_notebook("06-attention")
+    torch.manual_seed(0)
+    body = attention.Transformer(5, 12, layers=2, heads=3, positions=positions).double().eval()
+    x, state, pieces = torch.randn(2, 30, 5).double(), None, []
+    for piece in x.split([1, 7, 1, 21], 1):
+        h, state = body(piece, state)
+        pieces.append(h)
+    whole = body(x)[0]
+    assert (torch.cat(pieces, 1) - whole).abs().max() < 1e-12
+    assert (body(x[:, :11])[0] - whole[:, :11]).abs().max() < 1e-12
+    moved = body(torch.cat([x[:, 1:2], x[:, :1], x[:, 2:]], 1))[0][:, -1]
+    assert (moved - whole[:, -1]).abs().max() > 1e-6  # two layers and a mask know an order
+
+
 def test_no_song_of_the_other_books_resembles_a_held_out_one():
     attention = from_notebook("06-attention")
     songs = [song.in_c() for song in load_essen("erk").songs]

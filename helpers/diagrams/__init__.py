@@ -3,9 +3,10 @@
 Each is made by code and 360 points wide, so that a phone shows it without scaling; letters are never smaller than
 10 points there. A drawing has a white sheet of its own and an alternative text, and is readable in greyscale.
 
-Notebook: 01-markov to 05-wavenet.
+Notebook: 01-markov to 06-attention.
 """
 
+from helpers.diagrams.attention import transformer_block
 from helpers.diagrams.chains import markov_chain, shorter_contexts, song_as_chain
 from helpers.diagrams.convolutions import dilations, gated_layer, skips
 from helpers.diagrams.kit import Drawing
@@ -24,6 +25,7 @@ __all__ = [
     "shorter_contexts",
     "skips",
     "song_as_chain",
+    "transformer_block",
     "unrolled_rnn",
     "windows_and_dense",
 ]
