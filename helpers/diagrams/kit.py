@@ -202,7 +202,8 @@ class Sheet:
             self.figure.savefig(plain, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
             self.figure.savefig(raster, format="png", dpi=72 * SHOWN / WIDTH)
         small = io.BytesIO()
-        Image.open(raster).convert("RGB").quantize(9, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        few = Image.open(raster).convert("RGB").quantize(16, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(small, "PNG", optimize=True)
         return Drawing(_short(plain.getvalue()), small.getvalue(), alt)
 
 
