@@ -45,6 +45,9 @@ DRAWN = {
     "gated layer": (diagrams.gated_layer, (), {}),
     "skips": (diagrams.skips, (), {}),
     "skips of four": (diagrams.skips, (4,), {}),
+    "a moment": (diagrams.spelled_moment, (), {}),
+    "a moment of two": (diagrams.spelled_moment, (["C4", "C3"],), {}),
+    "reader and speller": (diagrams.reader_and_speller, (), {}),
 }
 each = pytest.mark.parametrize("name", DRAWN)
 
