@@ -73,10 +73,10 @@ def cover(nb, name: str) -> dict[str, bytes]:
 
 
 def small(png: bytes, width: int = 2000) -> bytes:
-    """A picture in 64 colours, which a figure seldom needs more of, and no wider than so many pixels."""
+    """A picture in 32 colours, which a figure seldom needs more of, and no wider than so many pixels."""
     picture, file = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
     picture.thumbnail((width, width))
-    picture.quantize(64, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    picture.quantize(32, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return min(png, file.getvalue(), key=len)
 
 
