@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import soundfile
+from PIL import Image
 from results import BUILT, ROOT, minutes, scores
 
 from helpers.files import write_atomically
@@ -53,7 +54,7 @@ def cover(nb, name: str) -> dict[str, bytes]:
         for out in cell.get("outputs", ()):
             data = out.get("data", {})
             if "cover-picture" in tags and "image/png" in data:
-                found["picture"] = base64.b64decode(data["image/png"])
+                found["picture"] = small(base64.b64decode(data["image/png"]), 520)
             match = re.search(r"data:audio/[a-z-]+;base64,([^\"]+)", data.get("text/html", ""))
             if "cover-sound" in tags and match:
                 samples, rate = soundfile.read(io.BytesIO(base64.b64decode(match[1])))
@@ -69,6 +70,14 @@ def cover(nb, name: str) -> dict[str, bytes]:
         if data is None:
             raise ValueError(f"{name} has no output in a cell tagged cover-{kind}.")
     return {"png": found["picture"], "mp3": found["sound"]}
+
+
+def small(png: bytes, width: int = 2000) -> bytes:
+    """A picture in 32 colours, which a figure seldom needs more of, and no wider than so many pixels."""
+    picture, file = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    picture.thumbnail((width, width))
+    picture.quantize(32, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return min(png, file.getvalue(), key=len)
 
 
 def contents() -> str:
@@ -105,6 +114,9 @@ def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str
         files[path.relative_to(ROOT)] = path.read_bytes()
     for name, path in notebooks.items():
         nb = nbformat.read(path, as_version=4)
+        for data in (out.get("data", {}) for cell in nb.cells for out in cell.get("outputs", ())):
+            if "image/png" in data:
+                data["image/png"] = base64.b64encode(small(base64.b64decode(data["image/png"]))).decode()
         if name in (failures or {}):
             nb.cells[0].source = with_notice(nb.cells[0].source, **failures[name])
         files[Path("notebooks") / f"{name}.ipynb"] = nbformat.writes(nb).encode("utf-8")

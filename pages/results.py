@@ -35,6 +35,10 @@ BUILT = {
         "Raw sound",
         "sound sample by sample: 256 amplitudes, and a WaveNet that predicts the next of 8,000 a second",
     ),
+    "08-polyphony": (
+        "Polyphony",
+        "chords spelled note by note: counted, then by a Transformer that points; a benchmark that papers used",
+    ),
 }
 SHIPPED = {  # notebook -> its network that writes melodies
     "02-fnn-gradcheck": "02-fnn",
@@ -70,6 +74,9 @@ def scores() -> dict[str, str]:
     result["04-autoencoder-vae"] = text.replace("%", " %")
     card = json.loads((ROOT / "models" / "07-sound.json").read_text(encoding="utf-8"))["scores"]
     result["07-sound"] = f"{card['validation_nats_per_sample']:.2f} nats a sample (validation)"
+    card = json.loads((ROOT / "models" / "benchmark.json").read_text(encoding="utf-8"))
+    jsb, nottingham = (card[name]["scores"]["test"]["network and counted"] for name in ("JSB_Chorales", "Nottingham"))
+    result["08-polyphony"] = f"{jsb:.2f} nats a frame on JSB chorales, {nottingham:.2f} on Nottingham"
     return dict(sorted(result.items()))
 
 

@@ -45,6 +45,9 @@ DRAWN = {
     "skips": (diagrams.skips, (), {}),
     "skips of four": (diagrams.skips, (4,), {}),
     "Transformer": (diagrams.transformer_block, (), {}),
+    "a moment": (diagrams.spelled_moment, (), {}),
+    "a moment of two": (diagrams.spelled_moment, (["C4", "C3"],), {}),
+    "reader and speller": (diagrams.reader_and_speller, (), {}),
 }
 each = pytest.mark.parametrize("name", DRAWN)
 

@@ -25,7 +25,7 @@ def test_every_dependency_is_justified_and_constrained():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in pins}
-    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]:
+    for requirement in PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), []):
         assert re.search(rf'"{re.escape(requirement)}",\s+# \w', text), f"{requirement} has no reason"
         assert re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-") in pinned
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
