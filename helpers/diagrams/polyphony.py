@@ -47,7 +47,7 @@ def spelled_moment(names: Sequence[str] = ("G4", "E4", "C3")) -> Drawing:
 
 
 def reader_and_speller() -> Drawing:
-    """The network of (8.5): a reader over moments, a small speller inside a moment, and a pointer.
+    """The network of (8.4): a reader over moments, a small speller inside a moment, and a pointer.
 
     Notebook: 08-polyphony.
     """
