@@ -33,13 +33,10 @@ def song_as_chain(tokens: Sequence[str] = ("67/4", "72/4", "76/8")) -> Drawing:
     sheet, last = Sheet(92), len(tokens) + 1
     step = (WIDTH - 56) / last
     places = [28 + step * k for k in range(last + 1)]
-    for k, (x, token) in enumerate(zip(places, [".", *tokens, "."], strict=True)):
-        if k:
-            sheet.way([(places[k - 1] + 22, 58), (x - 23, 58)])
-            sheet.letter(x - step / 2, 76, f"P_{{x_{k - 1}x_{k}}}", LETTER)
-        sheet.box(x, 58, 42, 26, tint(COLOR, 0.35 if token != "." else 0), 8)
-        sheet.text(x, 58, token, SIZE, parse_math=False)
-        sheet.letter(x, 28, f"x_{k}", LETTER)
+    fills = [tint(COLOR, 0.35 * (0 < k < last)) for k in range(last + 1)]
+    sheet.row(places, 58, [".", *tokens, "."], [f"x_{k}" for k in range(last + 1)], fills)
+    for k, x in enumerate(places[1:], 1):
+        sheet.letter(x - step / 2, 76, f"P_{{x_{k - 1}x_{k}}}", LETTER)
     sheet.text(places[0], 9, "begins", SMALL, color=FAINT)
     sheet.text(places[-1], 9, "ends", SMALL, color=FAINT)
     return sheet.finish(

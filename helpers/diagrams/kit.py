@@ -160,6 +160,26 @@ class Sheet:
         self.dot(x, y, radius)
         self.text(x, y, f"${sign}$", LETTER)
 
+    def row(
+        self, places: Sequence[float], y: float, words: Sequence[str], letters: Sequence[str], fills: Sequence[str]
+    ):
+        """Boxes in a row, an arrow from each to the next, and a letter under each.
+
+        Args:
+            places: x of their middles.
+            y: of their middles.
+            words: in the boxes, never read as TeX.
+            letters: in TeX; none where it is empty.
+            fills: their colours.
+        """
+        for left, right in zip(places, places[1:], strict=False):
+            self.way([(left + 22, y), (right - 23, y)])
+        for x, word, letter, fill in zip(places, words, letters, fills, strict=True):
+            self.box(x, y, 42, 26, fill, 8)
+            self.text(x, y, word, SIZE, parse_math=False)
+            if letter:
+                self.letter(x, y - 30, letter, LETTER)
+
     def way(self, places: Sequence[tuple[float, float]], corner: float = 6, head: bool = True, **more):
         """An arrow along straight lines, round where it turns.
 

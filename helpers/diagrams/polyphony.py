@@ -26,18 +26,14 @@ def spelled_moment(names: Sequence[str] = ("G4", "E4", "C3")) -> Drawing:
     """
     if not 2 <= len(names) <= 3:
         raise ValueError(f"{len(names)} notes do not fit on a phone; give 2 or 3.")
-    sheet, last = Sheet(112), len(names) + 1
+    sheet, last = Sheet(114), len(names) + 1
     step = (WIDTH - 92) / last
     places = [46 + step * k for k in range(last + 1)]
-    for k, (x, name) in enumerate(zip(places, ["past", *names, "end"], strict=True)):
-        if k:
-            sheet.way([(places[k - 1] + 21, 54), (x - 22, 54)])
-            sheet.letter(x, 94, f"p(x_{k}|x_{{<{k}}})", 12)
-            sheet.way([(x, 84), (x, 69)])
-        sheet.box(x, 54, 40, 26, tint(COLOR, 0.35 if name in names else 0), 8)
-        sheet.text(x, 54, name, SIZE, parse_math=False)
-        if k:
-            sheet.letter(x, 26, f"x_{k}", LETTER)
+    fills = [tint(COLOR, 0.35 * (0 < k < last)) for k in range(last + 1)]
+    sheet.row(places, 56, ["past", *names, "end"], ["", *(f"x_{k + 1}" for k in range(last))], fills)
+    for k, x in enumerate(places[1:], 1):
+        sheet.letter(x, 96, f"p(x_{k}|x_{{<{k}}})", 12)
+        sheet.way([(x, 86), (x, 71)])
     sheet.text((places[1] + places[-2]) / 2, 8, "from high to low", SMALL, color=FAINT)
     return sheet.finish(
         f"One moment, spelled. From left to right: the past, the notes "
