@@ -54,6 +54,7 @@ def test_equal_durations_survive(song):
 
 
 @given(songs(st.lists(PITCH, max_size=3), st.fractions(Fraction(1, 12), 4, max_denominator=12), least=1))
+@pytest.mark.slow
 def test_whatever_is_accepted_survives_and_nothing_is_rounded(song):
     for encoder in (NoteEncoder(), GridEncoder(), PitchEncoder(), ChordEncoder()):
         try:

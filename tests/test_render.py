@@ -316,6 +316,7 @@ def test_surprise_gets_lighter_with_the_nats_and_stays_readable_on_white():
     assert 1.05 / (light[-1] + 0.05) > 2.5  # contrast with white
 
 
+@pytest.mark.slow
 def test_the_first_staff_may_be_engraved_in_a_thread():
     """Verovio's fonts were found by the importing thread alone: the first song of a Composer had no staff."""
     code = (

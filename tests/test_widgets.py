@@ -63,6 +63,7 @@ def midi_of(block):
 # ---- every control has its effect in what is heard ----
 
 
+@pytest.mark.slow
 def test_temperature_changes_the_entropy_of_the_notes():
     cold, plain, hot = (composed(length=200, temperature=t).written[0].song for t in (0.3, 1.0, 3.0))
     assert entropy(cold) < entropy(plain) - 0.4 < entropy(hot) - 0.6
@@ -70,6 +71,7 @@ def test_temperature_changes_the_entropy_of_the_notes():
     assert entropy(plain) == pytest.approx(expected, abs=0.2)
 
 
+@pytest.mark.slow
 def test_top_k_changes_the_support():
     kinds = lambda k: {event.pitches for event in composed(length=200, temperature=2.0, top_k=k).written[0].song.events}
     assert kinds(2) == {(60,), (62,)} and len(kinds(0)) == 8
