@@ -128,7 +128,7 @@ def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFI
         FileNotFoundError: there is no such folder.
         NotADirectoryError: it is a file.
 
-    Notebook: 04-autoencoder-vae.
+    Notebook: none; for your own music.
     """
     folder = Path(folder).expanduser()
     if not folder.exists():

@@ -3,7 +3,7 @@
 Each encoder says what it can express; `encode` raises EncodingError with the reason for anything else,
 and nothing is ever rounded. For every song it accepts, decode(encode(song)) == song, last note included.
 
-Notebook: 01-markov (NoteEncoder, GridEncoder), 03-lstm (PitchEncoder), 04-autoencoder-vae (ChordEncoder).
+Notebook: 01-markov (NoteEncoder, GridEncoder), 03-lstm (PitchEncoder), 05-wavenet (ChordEncoder).
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class ChordEncoder(_SteppedEncoder):
     Args:
         step: as `_SteppedEncoder`.
 
-    Notebook: 04-autoencoder-vae.
+    Notebook: 05-wavenet.
     """
 
     def _tokens(self, event):

@@ -6,6 +6,7 @@ Notebook: all of them; first met in 01-markov.
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ PALETTE = {
     "WaveNet": "#14507a",
     "Transformer": "#a34a28",
 }
-GROUPS = ("#56b4e9", "#d55e00", "#cc79a7", "#8a8d00")  # kinds of songs, such as major and minor: never a model's colour
+GROUPS = ("#56b4e9", "#d55e00", "#cc79a7", "#8a8d00")  # kinds of songs, or voices: never a model's colour
 SHADES = {  # of everything that is no model
     "ink": "#222222",
     "faint": "#555555",
@@ -198,6 +199,53 @@ def piano_roll(song: Song, ax=None, color: str = PALETTE["real songs"]):
     ax.set_xlabel("time (quarter notes)")
     ax.set_ylabel("pitch")
     return ax
+
+
+def voice_roll(voices: Sequence[Song], wrong: Sequence[Sequence[bool]] | None = None, step: float = 0.5, ax=None):
+    """Draws voices that sound together, each in a colour of its own, with a cross where a step is wrong.
+
+    Args:
+        voices: from high to low, four at most.
+        wrong: (steps, voices), true where a step is to be marked; None marks nothing.
+        step: length of a step in quarter notes.
+        ax: matplotlib Axes; the current ones if None.
+
+    Returns:
+        the Axes.
+
+    Raises:
+        ValueError: as `voices_of`, for more voices than colours, or for rows of marks that do not fit the voices.
+
+    Notebook: 04-autoencoder-vae.
+    """
+    from matplotlib import pyplot as plt  # slow to import, and only needed here
+
+    voices = voices_of(voices)
+    if len(voices) > len(GROUPS) or any(len(row) != len(voices) for row in wrong or ()):
+        raise ValueError(f"{len(voices)} voices: {len(GROUPS)} at most, with a mark for each in every row.")
+    ax = ax or plt.gca()
+    for number, voice in enumerate(voices):
+        for event, onset in zip(voice.events, voice.onsets, strict=False):
+            ax.barh(event.pitches, float(event.duration) - 0.06, left=float(onset), color=GROUPS[number])
+        marked = [k for k, row in enumerate(wrong or ()) if row[number]]
+        places = [(k * step + step / 2, _sounding(voice, k * step)) for k in marked]
+        crosses = [place for place in places if place[1] is not None]
+        if crosses:
+            ax.scatter(*zip(*crosses, strict=True), marker="x", s=16, linewidth=1, color=SHADES["ink"])
+    bar = float(voices[0].measure_length)
+    for k in range(1, int(float(voices.duration) / bar) + 1):
+        ax.axvline(float(voices[0].pickup) + k * bar, color="0.85", linewidth=0.8, zorder=0)
+    ax.set(xlim=(0, float(voices.duration)), xlabel="time (quarter notes)", ylabel="pitch")
+    ax.set_xticks(range(0, int(float(voices.duration)) + 1, 4))
+    ticks = range(36, 85, 12)
+    ax.set_yticks(ticks, [pitch_name(pitch) for pitch in ticks])
+    return ax
+
+
+def _sounding(voice: Song, time: float) -> int | None:
+    """The highest pitch of a voice at a moment; None in a rest."""
+    event = voice.events[bisect_right(voice.onsets[1:-1], time)]
+    return event.pitches[-1] if event.pitches else None
 
 
 def model_graph(model, x) -> str:

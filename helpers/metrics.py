@@ -124,7 +124,7 @@ def histogram_distance(one: Iterable[Song], other: Iterable[Song], feature: str 
     Raises:
         ValueError: for another feature, or for a collection without a note (or interval).
 
-    Notebook: 04-autoencoder-vae.
+    Notebook: none; for comparing collections of your own.
     """
     if feature not in _FEATURES:
         raise ValueError(f"there is no feature {feature!r}; choose one of {', '.join(_FEATURES)}.")

@@ -36,7 +36,7 @@ def to_midi(song: Song | Sequence[Song], path=None, tempo: float = 100, program:
     Raises:
         ValueError: a tempo or program is out of range, or the song is without events.
 
-    Notebook: 04-autoencoder-vae.
+    Notebook: all of them, inside `play`.
     """
     data = score_of(song, tempo, program).dumps_midi()
     if path is not None:

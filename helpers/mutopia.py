@@ -3,7 +3,7 @@
 It asks robots.txt first, waits between requests, goes on where it was interrupted, never touches a finished
 file and never leaves a partial one under its final name. Read the files with `helpers.corpus.load_folder`.
 
-Notebook: 04-autoencoder-vae (optional; nothing else needs the network).
+Notebook: none; README says how to use it (nothing else needs the network).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Download(NamedTuple):
         files: complete files, those of earlier calls included, in the order of the listing.
         rejected: addresses that could not be fetched, each with its reason.
 
-    Notebook: 04-autoencoder-vae, returned by `download_guitar`.
+    Notebook: none; returned by `download_guitar`.
     """
 
     files: list[Path]
@@ -66,7 +66,7 @@ def download_guitar(
         PermissionError: if robots.txt forbids the listing.
         ConnectionError: if the site cannot be reached.
 
-    Notebook: 04-autoencoder-vae (optional).
+    Notebook: none; for your own music.
     """
     if limit < 1 or pause < 0:
         raise ValueError(f"a limit of {limit} files and a pause of {pause} s: take at least 1 file and 0 s.")

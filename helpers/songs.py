@@ -130,11 +130,15 @@ class Song:
             tonic = _USUAL_TONIC[self.mode][(pitch_class(self.tonic) + semitones) % 12]
         return replace(self, tonic=tonic, events=tuple(moved[event] for event in self.events))
 
-    def in_c(self) -> Song:
+    def in_c(self, nearest: bool = False) -> Song:
         """Transposed to C major or A minor.
 
         The interval is the one between the tonic and C (minor: A) when both stand in octave 4,
-        so that G major moves down a fifth and D minor up a fifth.
+        so that G major moves down a fifth and D minor up a fifth; or the nearest one, -6 to +5 semitones,
+        which leaves each song where its singers sing it.
+
+        Args:
+            nearest: by the nearest interval, so that what is learned cannot be the register.
 
         Raises:
             ValueError: as `transpose`.
@@ -142,7 +146,8 @@ class Song:
         Source: Velardo (2020), Generating Melodies with LSTM Nets.
         """
         goal = 0 if self.mode == "major" else 9
-        return self.transpose(goal - pitch_class(self.tonic))
+        interval = goal - pitch_class(self.tonic)
+        return self.transpose((interval + 6) % 12 - 6 if nearest else interval)
 
     def skyline(self) -> Song:
         """The highest note of each chord: a melody out of many voices.

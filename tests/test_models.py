@@ -185,7 +185,7 @@ def chorale_windows():
     vae = from_notebook("04-autoencoder-vae")
     songs = load_chorales().songs
     grids = {
-        song.id: vae.voice_grid([voice.in_c() for voice in voices])
+        song.id: vae.voice_grid([voice.in_c(nearest=True) for voice in voices])
         for song, voices in zip(songs, load_chorale_voices(), strict=True)
     }
     split = split_by_family(songs)

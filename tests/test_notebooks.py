@@ -90,9 +90,6 @@ def test_every_section_has_more_words_than_lines_of_code(path):
     assert not poor, f"sections with fewer words than lines of code: {poor}"
 
 
-LONG = {"04-autoencoder-vae"}  # still to be cut
-
-
 @each
 def test_a_notebook_is_read_in_an_hour(path):
     """At 200 words and 15 lines of code a minute; set-up, hidden cells and displayed equations are not counted."""
@@ -105,8 +102,7 @@ def test_a_notebook_is_read_in_an_hour(path):
         elif not {"setup", "remove-cell"} & set(cell["metadata"].get("tags", ())):
             lines += sum(bool(line.strip()) for line in text.splitlines())
     assert len(cells(path)) <= 130
-    if path.stem not in LONG:
-        assert lines <= 700 and round(words / 200 + lines / 15) <= 60, (words, lines)
+    assert lines <= 700 and round(words / 200 + lines / 15) <= 60, (words, lines)
 
 
 @each_and_solution

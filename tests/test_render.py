@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from helpers import figures, midi, notation, sound
@@ -171,6 +172,19 @@ def test_png_is_a_picture_with_ink(tune):
     picture = np.asarray(Image.open(io.BytesIO(notation.notation_png(tune))))
     assert picture.shape[1] >= 700
     assert 0.01 < (picture < 128).mean() < 0.3
+
+
+def test_voice_roll_colours_the_voices_and_marks_what_is_wrong():
+    voices = [Song.from_tiny("4/4 c4 d e2"), Song.from_tiny("4/4 r2 C2")]
+    wrong = [[k == 2, k in (0, 5)] for k in range(8)]
+    ax = figures.voice_roll(voices, wrong, ax=plt.figure().gca())
+    assert {bar.get_facecolor()[:3] for bar in ax.patches} == {to_rgb(color) for color in figures.GROUPS[:2]}
+    marks = [tuple(place) for cloud in ax.collections for place in cloud.get_offsets()]
+    assert marks == [(1.25, 62), (2.75, 48)]  # the lower voice rests at step 0, so no cross can stand there
+    with pytest.raises(ValueError, match="a mark for each"):
+        figures.voice_roll(voices, [[True]])
+    with pytest.raises(ValueError, match="4 at most"):
+        figures.voice_roll(voices * 3)
 
 
 def test_piano_roll_draws_each_note(tune):

@@ -60,6 +60,23 @@ def test_in_c_moves_by_the_interval_of_the_tonics_in_octave_4(tonic, mode, moves
     assert moved.tonic == ("C" if mode == "major" else "A")
 
 
+@pytest.mark.parametrize(
+    ("tonic", "mode", "moves"),
+    [
+        ("C", "major", 0),
+        ("G", "major", 5),
+        ("F#", "major", -6),
+        ("Bb", "major", 2),
+        ("D", "minor", -5),
+        ("E", "minor", 5),
+    ],
+)
+def test_in_c_by_the_nearest_interval_leaves_a_song_in_its_register(tonic, mode, moves):
+    moved = song(((72,), 1), tonic=tonic, mode=mode).in_c(nearest=True)
+    assert moved.events[0].pitches == (72 + moves,) and -6 <= moves <= 5
+    assert moved.tonic == ("C" if mode == "major" else "A")
+
+
 def test_transposing_moves_the_tonic_and_keeps_rests():
     moved = song(((60, 64), 1), ((), 2)).transpose(3)
     assert moved.events == (Event((63, 67), 1), Event((), 2))

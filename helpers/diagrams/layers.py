@@ -103,7 +103,7 @@ def _shapes(sheet: Sheet, xs, numbers) -> Drawing:
 
 
 def encoder_decoder(variational: bool = True, size: int | None = None, latent: int | None = None) -> Drawing:
-    """An autoencoder, or a variational one with both terms of its loss where they arise, (4.6) and (4.8).
+    """An autoencoder, or a variational one with both terms of its loss where they arise, (4.7) and (4.9).
 
     Args:
         variational: False draws the plain one of (4.2).
