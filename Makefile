@@ -10,11 +10,11 @@ endif
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-kernel-startup-timeout 600
 WORKERS := -n auto --dist loadscope --no-loadscope-reorder  # a file of tests, or a notebook, at a time on each core
 
-.PHONY: help room setup run test check lint lint-js unit browser nbval lab studio notebooks test-colab test-ranges test-load bench benchmark clean
+.PHONY: help room setup run test check lint lint-js unit browser nbval lab studio yours notebooks test-colab test-ranges test-load fuzz kill mutate mutate-equations same studio-load bench benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 setup: .venv/.ready ## make the virtual environment .venv and install everything into it
 
@@ -66,10 +66,18 @@ nbval: .venv/.ready ## run every notebook and compare its outputs; ONLY=notebook
 	$(BIN)/python -m pytest -q $(WORKERS) $(NBVAL) $(or $(ONLY),notebooks)
 
 lab: .venv/.ready ## open JupyterLab on the notebooks
-	$(BIN)/python -m jupyter lab --notebook-dir notebooks
+	$(BIN)/python -m jupyter lab --notebook-dir notebooks --ServerApp.ip=127.0.0.1
 
+# its address holds a token; the kernel of a page that nobody has touched for an hour ends
+STUDIO := -m voila notebooks/studio.ipynb --Voila.ip=127.0.0.1 --token --MappingKernelManager.cull_idle_timeout=3600 \
+  --MappingKernelManager.cull_interval=60 --MappingKernelManager.cull_connected=True
 studio: .venv/.ready ## open the Composer alone, a page without code, on this machine only
-	$(BIN)/python -m voila notebooks/studio.ipynb --Voila.ip=127.0.0.1
+	$(BIN)/python $(STUDIO)
+
+yours: room .venv/.ready ## train on your own folder: make yours SONGS=my-songs; FROM=scratch INSTRUMENT=all NAME= EPOCHS= RATE= PAGE=
+	@[ -n "$(SONGS)" ] || { echo "Say which folder: make yours SONGS=my-songs"; exit 1; }
+	@$(BIN)/python -m helpers.yours "$(SONGS)" $(if $(FROM),--from "$(FROM)") $(if $(INSTRUMENT),--instrument "$(INSTRUMENT)") \
+	  $(if $(NAME),--name "$(NAME)") $(if $(EPOCHS),--epochs "$(EPOCHS)") $(if $(RATE),--rate "$(RATE)") $(if $(PAGE),--page "$(PAGE)")
 
 notebooks: room .venv/.ready ## execute every notebook in place, as it is committed; ONLY=03-lstm does one
 	@$(BIN)/python pages/run.py --in-place $(ONLY)
@@ -83,8 +91,26 @@ test-ranges: .venv/.ready ## run the tests with the lowest and with the newest v
 test-load: .venv/.ready ## run both commands in fresh clones on a quiet and on a busy machine (about two hours)
 	$(BIN)/python tests/load.py
 
-bench: .venv/.ready ## measure the speed claims, each as a ratio within one run
-	@for script in $(filter-out benchmarks/polyphony.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+fuzz: .venv/.ready ## damaged files through the loader (hours): ONLY="midi abc" INPUTS=1000 SEED=2; finds go to build/fuzz
+	$(BIN)/python -W ignore tests/fuzz.py $(ONLY) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
+
+kill: .venv/.ready ## kill -9 at random moments, full disks, eight loads at once (an hour): ONLY="cache disk" ROUNDS=20
+	$(BIN)/python -W ignore tests/kill.py $(ONLY) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+mutate: .venv/.ready ## change the core line by line and see which changes no test notices (half an hour), into build/mutants
+	$(BIN)/python tests/mutate.py
+
+mutate-equations: .venv/.ready ## plant a mistake for each equation and see whether its check bites: ONLY=06-attention does one notebook
+	$(BIN)/python tests/mutate_equations.py $(ONLY)
+
+same: .venv/.ready ## run notebooks twice with one thread and once with two, and compare outputs and weights: ONLY=03-lstm
+	$(BIN)/python -W ignore tests/same_again.py $(ONLY)
+
+studio-load: .venv/.ready ## visitors of the studio at once: VISITORS=20, half a gigabyte each
+	$(BIN)/python tests/studio_load.py $(if $(VISITORS),--visitors $(VISITORS))
+
+bench: .venv/.ready ## measure the speed claims and write benchmarks/RESULTS.md (15 minutes); QUICK=1 takes two and writes nothing; ONLY=threads
+	$(BIN)/python benchmarks/$(if $(filter races growth limits,$(ONLY)),bench.py --only $(ONLY),$(or $(ONLY),bench).py) $(if $(QUICK),--quick)
 
 benchmark: room .venv/.ready ## train on the published polyphonic benchmark (an hour or less), into models/benchmark.json
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev,benchmark]'

@@ -19,6 +19,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from helpers.apart import read_apart
 from helpers.files import write_atomically
 from helpers.songs import Corpus, Event, Rejected, Song
 
@@ -56,15 +57,19 @@ def cache_folder() -> Path:
     return folder
 
 
-def cached(name: str, jobs: Callable[[], list], label: str, unique_ids: bool = False, stamp: str = "") -> Corpus:
+def cached(
+    name: str, jobs: Callable[[], list], label: str, unique_ids: bool = False, stamp: str = "", apart: bool = False
+) -> Corpus:
     """The corpus from its cache, or read on all cores and then cached in place of any older one.
 
     Args:
         name: of the cache.
-        jobs: function that lists what is to be done, as (function, arguments) pairs.
+        jobs: function that lists what is to be done, as (function, arguments) pairs; where they are done apart, with
+            the name of a file besides.
         label: of the progress bar.
         unique_ids: as `corpus_of`.
         stamp: changes when the files do.
+        apart: whether these are files from outside, which may do harm: each is read as `apart.read_apart` does.
 
     Returns:
         The songs in the order of the jobs, and what was rejected.
@@ -78,7 +83,8 @@ def cached(name: str, jobs: Callable[[], list], label: str, unique_ids: bool = F
         with _alone(path.with_name(f".{name}.lock")):
             corpus = _from_cache(path, quiet=True)  # of another process, that has just read the same songs
             if corpus is None:
-                corpus = _read(path, name, jobs, label, unique_ids)
+                found = _in_parallel(jobs(), label, read_apart if apart else _results)
+                corpus = _kept(path, name, corpus_of(found, unique_ids))
     return corpus
 
 
@@ -90,7 +96,7 @@ def _from_cache(path: Path, quiet: bool = False) -> Corpus | None:
     except OSError as error:
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
             problem = f"cannot be read ({error.strerror})"
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         problem = "was damaged"
     if problem and not quiet:
         print(f"The cache {path} {problem}; reading the songs again.", file=sys.stderr)
@@ -115,8 +121,8 @@ def _alone(path: Path):
         yield
 
 
-def _read(path: Path, name: str, jobs, label: str, unique_ids: bool) -> Corpus:
-    corpus = corpus_of(_in_parallel(jobs(), label), unique_ids)
+def _kept(path: Path, name: str, corpus: Corpus) -> Corpus:
+    """The corpus, written down in place of any older one."""
     try:
         write_atomically(path, _pack(corpus).encode("utf-8"))
         for old in path.parent.glob(f"{name}-music21_*.json"):
@@ -131,11 +137,11 @@ def _read(path: Path, name: str, jobs, label: str, unique_ids: bool) -> Corpus:
     return corpus
 
 
-def _in_parallel(jobs: list, label: str) -> list:
-    """Runs (function, arguments) pairs with a progress bar, unless they are few, and chains their results in order."""
+def _in_parallel(jobs: list, label: str, results: Callable) -> list:
+    """Runs jobs with a progress bar, unless they are few, and chains their results in order."""
     from tqdm import tqdm  # here, because a cached load shows no bar
 
-    results = tqdm(_results(jobs), f"Reading {label}", len(jobs), unit="song", disable=len(jobs) < 20)
+    results = tqdm(results(jobs), f"Reading {label}", len(jobs), unit="song", disable=len(jobs) < 20)
     return list(itertools.chain.from_iterable(results))
 
 

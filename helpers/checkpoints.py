@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ class Checkpoint(NamedTuple):
 
 
 def save(model, name: str, card: dict, folder=MODELS) -> Path:
-    """Writes `name`.safetensors and `name`.json; each appears whole or not at all.
+    """Writes `name`.safetensors and `name`.json; both appear, whole and together, or none: an older pair stays.
 
     Args:
         model: torch.nn.Module.
@@ -62,8 +63,9 @@ def save(model, name: str, card: dict, folder=MODELS) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
-    write_atomically(path, weights)
-    write_atomically(path.with_suffix(".json"), text.encode("utf-8"))
+    write_atomically(_next(path), weights)
+    write_atomically(path.with_suffix(".json"), text.encode("utf-8"))  # from now on the new one counts
+    os.replace(_next(path), path)
     return path
 
 
@@ -78,7 +80,8 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
 
     Raises:
         FileNotFoundError: naming the checkpoints there are, if this is none of them.
-        ValueError: if weights and card do not belong together, or the model has other tensors than the file.
+        ValueError: if the card is damaged, weights and card do not belong together, or the model has other tensors
+            than the file.
 
     Notebook: 02-fnn-gradcheck.
     """
@@ -86,12 +89,13 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
     if not path.is_file() or not path.with_suffix(".json").is_file():
         there = ", ".join(sorted(file.stem for file in Path(folder).glob("*.safetensors"))) or "none"
         raise FileNotFoundError(f"there is no checkpoint {name!r} in {folder}; there is {there}.")
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    weights = path.read_bytes()
-    if hashlib.sha256(weights).hexdigest() != card.get("sha256"):
-        raise ValueError(f"{path.name} is not the file that {name}.json describes; take both from the same place.")
-    build = build or getattr(from_notebook(card["notebook"]), card["class"])
-    model = build(**card["hyperparameters"])
+    card = _card(path.with_suffix(".json"))
+    weights = _weights(path, card)
+    try:
+        build = build or getattr(from_notebook(card["notebook"]), card["class"])
+        model = build(**card["hyperparameters"])
+    except (MemoryError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
+        raise ValueError(f"{name}.json describes no model that can be built: {error}") from error
     stored, wanted = from_bytes(weights), model.state_dict()
     for key in sorted(stored.keys() | wanted.keys()):
         here, there = stored.get(key), wanted.get(key)
@@ -103,3 +107,29 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
             )
     model.load_state_dict(stored)
     return Checkpoint(model.to(device).eval(), card)
+
+
+def _weights(path: Path, card: dict) -> bytes:
+    """The weights that a card describes; they still wait for it where `save` was interrupted after the card."""
+    for place in (path, _next(path)):
+        if place.is_file() and hashlib.sha256(weights := place.read_bytes()).hexdigest() == card["sha256"]:
+            return weights
+    raise ValueError(f"{path.name} is not the file that {path.stem}.json describes; take both from the same place.")
+
+
+def _next(path: Path) -> Path:
+    """Where weights wait for their card."""
+    return path.with_name(f".{path.name}.next")
+
+
+def _card(path: Path) -> dict:
+    """A card that can be used. Raises: ValueError naming the file if it is damaged."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        card = None
+    missing = [key for key in (*REQUIRED, "sha256") if key not in card] if isinstance(card, dict) else REQUIRED
+    if missing:
+        what = f"has no {', '.join(missing)}" if card else "is no card that can be read"
+        raise ValueError(f"{path.name} {what}; take it again from where {path.stem}.safetensors came from.")
+    return card

@@ -6,18 +6,19 @@ Notebook: 01-markov and later.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from helpers.encoders import NoteEncoder
 from helpers.exported import from_notebook
-from helpers.songs import Song, pitch_name
+from helpers.moments import LOWEST, moments_of
+from helpers.songs import Event, Song, pitch_name
 
 IN_C = Song("frame", "", "frame", "C", "major", "4/4", ())
-CENTRES = {"major": 63, "minor": 72}  # mean pitch of Erk's songs in C major and in A minor, which all models learned
+CENTRES = {"major": 63, "minor": 72}  # mean pitch of Erk's songs in C major and in A minor, which the series learned
 
 
 class Stopped(Exception):
@@ -54,6 +55,7 @@ class Writer:
         frame: lends meter and upbeat where there is no beginning.
         spans: song -> how many tokens each event takes; one each if None.
         per_note: how many tokens to allow for each note asked for.
+        centres: mean pitch of the songs it learned, in C major ("major") and in A minor ("minor").
 
     Notebook: 01-markov, made by `note_writer`.
     """
@@ -64,6 +66,7 @@ class Writer:
     frame: Song = IN_C
     spans: Callable | None = None
     per_note: int = 1
+    centres: Mapping[str, float] = field(default_factory=CENTRES.copy)
 
     def write(
         self,
@@ -141,6 +144,90 @@ class Writer:
         return tuple(sum(each[start:end]) for start, end in pairwise(ends))
 
 
+@dataclass(frozen=True)
+class MomentWriter:
+    """As `Writer`, for a model that spells what sounds on each quarter, note by note.
+
+    Attributes:
+        next_p: (moments so far, tokens said in the next one) -> p (89,) of its next token, 0 for its end.
+        centres: as `Writer`, of the highest voice.
+        per_note: how many tokens to allow for each moment.
+
+    Notebook: 08-polyphony.
+    """
+
+    next_p: Callable
+    centres: Mapping[str, float] = field(default_factory={"major": 70, "minor": 70}.copy)
+    per_note: int = 5
+
+    def write(
+        self,
+        start: Song | None = None,
+        temperature: float = 1.0,
+        max_length: int = 48,
+        seed: int = 0,
+        top_k: int = 0,
+        on_step: Callable | None = None,
+    ) -> Written:
+        """Goes on from `start`, with the loop of notebook 08.
+
+        Args:
+            start: the beginning, of which is kept what sounds on each quarter; None begins with nothing.
+            temperature, seed, top_k, on_step: as `Writer.write`.
+            max_length: of the song in quarters, the beginning included.
+
+        Returns:
+            the song, a chord on each quarter, with the surprise of each chord: the sum over its tokens.
+
+        Raises:
+            ValueError: in one sentence, for a beginning that is too long or has a note that no piano has.
+            Stopped: if `on_step` does.
+        """
+        given, heard = _moments_to_begin(start, max_length), {}
+
+        def p_of(piece, said):
+            place = len(piece), said
+            if place not in heard:
+                heard[place] = self.next_p(piece, said)
+                if on_step:
+                    on_step(len(heard))
+            return heard[place]
+
+        compose, how = from_notebook("08-polyphony").compose_moments, (given, max_length, temperature, seed)
+        piece = compose(lambda piece, said: _allowed(p_of(piece, said), said, top_k), *how)
+        surprise = tuple(
+            -sum(math.log(max(p_of(piece[:t], moment[:r])[k].item(), 1e-300)) for r, k in enumerate((*moment, 0)))
+            for t, moment in enumerate(piece)
+        )
+        return Written(_as_chords(piece, start or IN_C), surprise, len(given))
+
+
+def _as_chords(piece: Sequence[Sequence[int]], frame: Song) -> Song:
+    """Moments as the chords of a song in 4/4, in the key of its frame."""
+    events = tuple(Event(tuple(sorted(k + LOWEST for k in moment)), Fraction(1)) for moment in piece)
+    return replace(frame, id="moments", meter="4/4", pickup=Fraction(0), events=events)
+
+
+def _moments_to_begin(start: Song | None, longest: int) -> list[tuple[int, ...]]:
+    """The moments of a beginning, if they leave room for one more and a piano has their notes."""
+    given = moments_of(start) if start else []
+    if len(given) >= longest:
+        raise ValueError(
+            f"the beginning alone takes {len(given)} quarters, and a song of {longest} has no room for more; ask for a "
+            "longer one, or shorten the beginning."
+        )
+    if outside := [k + LOWEST for moment in given for k in moment if not 1 <= k <= 88]:
+        raise ValueError(f"the beginning has {pitch_name(outside[0])}, which no piano has; move it by octaves.")
+    return given
+
+
+def _allowed(p, said: tuple[int, ...], top_k: int):
+    """p of the next token, of those under the last one; a first note leaves a trace of a second, if it is forbidden."""
+    p = p.clone()
+    p[(said or (len(p),))[-1] :] = 0
+    return likeliest(p, top_k) + (0 if said else 1e-12 * likeliest(p, 2))
+
+
 def _remembering(model: Callable, heard: list, top_k: int, on_step: Callable | None) -> Callable:
     """A model that keeps in `heard` what it says of each token, and lets only the likeliest pass."""
 
@@ -154,11 +241,12 @@ def _remembering(model: Callable, heard: list, top_k: int, on_step: Callable | N
     return next_p
 
 
-def in_register(song: Song) -> tuple[Song, int]:
-    """A beginning moved by octaves to where the models learned to sing; elsewhere they hardly know any song.
+def in_register(song: Song, centres: Mapping[str, float] = CENTRES) -> tuple[Song, int]:
+    """A beginning moved by octaves to where a model learned to sing; elsewhere it hardly knows any song.
 
     Args:
         song: in C major or A minor.
+        centres: of the model's Writer.
 
     Returns:
         The song, and by how many octaves it was moved.
@@ -166,26 +254,31 @@ def in_register(song: Song) -> tuple[Song, int]:
     Notebook: 01-markov, inside the Composer.
     """
     pitches = [event.pitches[-1] for event in song.events if event.pitches]
-    octaves = round((CENTRES[song.mode] - sum(pitches) / len(pitches)) / 12) if pitches else 0
+    octaves = round((centres[song.mode] - sum(pitches) / len(pitches)) / 12) if pitches else 0
     return song.transpose(12 * octaves), octaves
 
 
-def note_writer(next_p: Callable, vocabulary, frame: Song = IN_C) -> Writer:
+def note_writer(
+    next_p: Callable, vocabulary, frame: Song = IN_C, notes: NoteEncoder | None = None, centres: Mapping = CENTRES
+) -> Writer:
     """A Writer for a model whose tokens are notes, as NoteEncoder makes them.
 
     Args:
         next_p: function of a song that lends its meter and upbeat -> function of the ids so far -> p (m,).
         vocabulary: the StringToIntEncoder of its ids.
         frame: lends meter and upbeat where there is no beginning.
+        notes: how it spells them; in sixteenths if None.
+        centres: as `Writer`.
 
     Notebook: 01-markov.
     """
-    notes = NoteEncoder()
+    notes = notes or NoteEncoder()
     return Writer(
         next_p,
         encode=lambda song: vocabulary.encode(notes.encode(song)),
         decode=lambda ids, like: notes.decode(vocabulary.decode(ids), like),
         frame=frame,
+        centres=centres,
     )
 
 

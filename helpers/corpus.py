@@ -15,9 +15,15 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from helpers import limits
+from helpers.apart import read_apart
 from helpers.cache import cached, corpus_of
-from helpers.readers import SUFFIXES, VOICES, read_chorale, read_essen, read_file, text_of, tunes_in
+from helpers.limits import look_at
+from helpers.readers import SUFFIXES, VOICES, read_chorale, read_essen, read_file, read_tune, tunes_in, tunes_of
+from helpers.reasons import Unusable, reason_of, shown
 from helpers.songs import Corpus, Rejected, Song
+from helpers.text import text_of
+from helpers.tunes import one_tune
 
 
 def essen_parts() -> list[str]:
@@ -58,9 +64,10 @@ def load_essen(part: str = "erk", bar_accidentals: bool = False) -> Corpus:
 def load_chorales() -> Corpus:
     """Bach's four-part chorales inside music21, each as a sequence of chords cut wherever a voice moves.
 
-    Bach set many melodies more than once, so `song.family` stands for the opening of the melody, whatever
-    its key and rhythm. Files that do not hold exactly four single voices are listed in `rejected`. Tonic and mode
-    are found by music21's key analysis (Krumhansl-Schmuckler with Aarden-Essen weights).
+    Bach set many melodies more than once, so `song.family` is the first chorale of the tune: sopranos that begin
+    alike, share a long run or are alike in most of their steps, whatever the key, are one (`helpers.tunes`). Files
+    that do not hold exactly four single voices are listed in `rejected`. Tonic and mode are found by music21's key
+    analysis (Krumhansl-Schmuckler with Aarden-Essen weights).
 
     Notebook: 04-autoencoder-vae.
     """
@@ -89,8 +96,10 @@ def _chorales() -> Corpus:
 def _settings(corpus: Corpus) -> list[list[Song]]:
     """The chords and the four voices of each chorale, with the family that its melody gives them."""
     step = 1 + len(VOICES)
-    groups = (corpus.songs[k : k + step] for k in range(0, len(corpus.songs), step))
-    return [[replace(song, family=_opening(group[0])) for song in group] for group in groups]
+    groups = [corpus.songs[k : k + step] for k in range(0, len(corpus.songs), step)]
+    first = one_tune([group[1] for group in groups])
+    families = (groups[k][0].id for k in first)
+    return [[replace(song, family=family) for song in group] for group, family in zip(groups, families, strict=True)]
 
 
 def load_songs_in_kern(folder, merge_ties: bool = False) -> Corpus:
@@ -109,13 +118,17 @@ def load_songs_in_kern(folder, merge_ties: bool = False) -> Corpus:
     return load_folder(folder, merge_ties=merge_ties, suffixes=(".krn",))
 
 
-def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFIXES) -> Corpus:
+def load_folder(
+    folder, instrument=None, merge_ties: bool = True, suffixes=SUFFIXES, melody: bool = False, only=None
+) -> Corpus:
     """Your own music: every .krn, .abc, .mid, .mxl, .musicxml file in a folder and the folders below it.
 
-    Several voices on one instrument become chords. Where a file has several instruments, name the one
+    Several voices on one instrument become chords; in MIDI files, all tracks with one General MIDI program are one
+    instrument, whatever they are called ("Right Hand", "Staff-1"). Where a file has several instruments, name the one
     you want. Durations stay exact fractions (a triplet eighth is 1/3); only a MIDI file that was played
     rather than written has its notes moved to the nearest 1/16 or triplet eighth, as music21 does.
-    Other files are passed over. A broken one is listed in `rejected` with its reason.
+    Other files are passed over. A broken one is listed in `rejected` with its reason, and so is one that is too large
+    or takes too much time or memory (`helpers.limits` says how much); each is read in a process of its own.
 
     Args:
         folder: where the files are.
@@ -123,6 +136,9 @@ def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFI
             or "all" to sound them together.
         merge_ties: join tied notes into one event. MIDI has no ties: there a held note always is one.
         suffixes: which kinds of file to read.
+        melody: keep only the highest of the notes that sound together, as `events.skyline`. `Song.skyline` cannot do
+            this where voices overlap, because the chords it gets are cut wherever any voice moves.
+        only: ids of songs; just these are read, with the rest of their file unless it is ABC. None for all.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -135,34 +151,65 @@ def load_folder(folder, instrument=None, merge_ties: bool = True, suffixes=SUFFI
         raise FileNotFoundError(f"there is no folder {str(folder)!r}; check the path.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{str(folder)!r} is a file; give the folder that holds it.")
-    files, locked = _files_below(folder, suffixes)
-    named = [(str(file), str(file.relative_to(folder))) for file in files]
-    stamp = "-" + _digest([(name, os.stat(file).st_size, os.stat(file).st_mtime_ns) for file, name in named])
-    place = "folder-" + _digest((str(folder.resolve()), instrument, merge_ties, suffixes))
-    jobs = [(read_file, (*file, instrument, merge_ties)) for file in named]
-    corpus = cached(place, lambda: jobs, folder.name, unique_ids=True, stamp=stamp)
-    return Corpus(corpus.songs, corpus.rejected + locked)
+    named, state, rejected = _files_below(folder, suffixes)
+    wanted = only and {*only, *(song_id.rpartition("#")[0] for song_id in only)}  # a file of many songs is one job
+    stamp = "-" + _digest((state, limits.SECONDS, limits.MEMORY, wanted and sorted(wanted)))
+    place = "folder-" + _digest((str(folder.resolve()), instrument, merge_ties, suffixes, melody))
+    jobs = lambda: [job for file in named for job in _jobs(*file, instrument, merge_ties, melody, wanted=wanted)]
+    corpus = cached(place, jobs, shown(folder.name), unique_ids=True, stamp=stamp, apart=True)
+    return Corpus(corpus.songs, corpus.rejected + rejected)
 
 
-def _files_below(folder: Path, suffixes) -> tuple[list[Path], list[Rejected]]:
-    """Files with these endings, in order, and the folders that may not be opened."""
-    locked, reason = [], "this folder may not be opened; check its permissions"
-    walk = os.walk(folder, onerror=lambda error: locked.append(Rejected(str(error.filename), reason)))
+def _jobs(path: str, name: str, *how, wanted=None):
+    """(function, arguments, name) for each file that is wanted, or song of an ABC file."""
+    jobs = _every_job(path, name, *how) if wanted is None or any(one.startswith(name) for one in wanted) else []
+    return [job for job in jobs if wanted is None or job[2] in wanted]
+
+
+def _every_job(path: str, name: str, *how):
+    if not path.lower().endswith(".abc"):
+        return [(read_file, (path, name, *how), name)]
+    try:
+        return [(read_tune, (tune, label, *how), label) for tune, label in tunes_of(path, name)]
+    except (Unusable, OSError) as error:
+        return [(_rejected, (name, reason_of(error)), name)]
+
+
+def _rejected(name: str, reason: str) -> list[Rejected]:
+    return [Rejected(name, reason)]
+
+
+def _files_below(folder: Path, suffixes) -> tuple[list[tuple[str, str]], list[tuple], list[Rejected]]:
+    """Path and name of the files with these endings, in order; their states; and what cannot be opened.
+
+    Links to folders are not followed.
+    """
+    rejected, reason = [], "this folder may not be opened; check its permissions"
+    walk = os.walk(folder, onerror=lambda error: rejected.append(Rejected(shown(str(error.filename), 1000), reason)))
     found = (Path(root) / name for root, _, names in walk if "__MACOSX" not in root for name in names)
     wanted = (file for file in found if file.suffix.lower() in suffixes and not file.name.startswith("."))
-    return sorted(file for file in wanted if os.path.isfile(file)), locked
+    named, state = [], []
+    for file in sorted(wanted):
+        name = shown(str(file.relative_to(folder)), 1000)
+        try:
+            found = look_at(file)
+            state.append((name, found.st_size, found.st_mtime_ns))
+            named.append((str(file), name))
+        except (Unusable, OSError) as error:
+            rejected.append(Rejected(name, reason_of(error)))
+    return named, state, rejected
 
 
 def _digest(thing) -> str:
     return hashlib.sha256(repr(thing).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def load_file(path, instrument=None, merge_ties: bool = True) -> Corpus:
+def load_file(path, instrument=None, merge_ties: bool = True, melody: bool = False) -> Corpus:
     """The songs in one file, by its ending: kern, ABC, MIDI or MusicXML. Nothing is cached.
 
     Args:
         path: of the file.
-        instrument, merge_ties: as `load_folder`.
+        instrument, merge_ties, melody: as `load_folder`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -171,18 +218,12 @@ def load_file(path, instrument=None, merge_ties: bool = True) -> Corpus:
     Notebook: none; called by widgets.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise FileNotFoundError(f"there is no file {str(path)!r}; check the path.")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path.name!r} is no music file that can be read; use one of {', '.join(SUFFIXES)}.")
-    return corpus_of(read_file(str(path), path.name, instrument, merge_ties), unique_ids=True)
-
-
-def _opening(song: Song) -> str:
-    """The first 14 steps and leaps of the top voice, as a name."""
-    top = [event.pitches[-1] for event in song.events if event.pitches]
-    steps = [after - before for before, after in zip(top, top[1:], strict=False) if after != before][:14]
-    return _digest(steps)
+    jobs = _jobs(str(path), shown(path.name, 1000), instrument, merge_ties, melody)
+    return corpus_of([song for songs in read_apart(jobs) for song in songs], unique_ids=True)
 
 
 def _music21_folder() -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -49,6 +50,18 @@ def split_by_family(songs: Iterable[Song]) -> Split:
         bucket = int(hashlib.sha256(song.family.encode("utf-8", "surrogateescape")).hexdigest()[:8], 16) % 10
         {0: split.test, 1: split.validation}.get(bucket, split.train).append(song)
     return split
+
+
+def tune_name(song: Song) -> str:
+    """The letters of a song's title; "" if they name no tune: fewer than four, or the name of its file.
+
+    Args:
+        song: any.
+
+    Notebook: 09-your-songs, inside `make yours`; 10-more-machines, inside the store.
+    """
+    letters = "".join(filter(str.isalpha, song.title.casefold()))
+    return letters if len(letters) >= 4 and song.title != Path(song.id).stem else ""
 
 
 class ScoreDataset(Dataset):

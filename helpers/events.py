@@ -44,7 +44,7 @@ class Event:
         return not self.pitches
 
 
-def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
+def events_of_stream(stream, merge_ties: bool, melody: bool = False) -> tuple[Event, ...]:
     """The notes, chords and rests of one music21 stream, in order.
 
     Grace notes, which have no length, and unpitched percussion are left out. Where voices overlap, the music becomes
@@ -53,6 +53,7 @@ def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
     Args:
         stream: of any kind; it is flattened.
         merge_ties: join tied notes into one event.
+        melody: keep only the highest of the notes that sound together, as `skyline`.
 
     Returns:
         Events, with the rests that are printed and those that fill gaps.
@@ -60,6 +61,8 @@ def events_of_stream(stream, merge_ties: bool) -> tuple[Event, ...]:
     Notebook: none; called by readers and Song.from_tiny.
     """
     found = list(_found(stream, merge_ties))
+    if melody:
+        found = skyline(found)
     events, end = [], Fraction(0)
     for onset, duration, pitches, continues in found:
         if onset < end:
@@ -125,6 +128,38 @@ def chords_of(found: Iterable[tuple]) -> list[tuple]:
         else:
             chords.append((chord, end - start))
     return chords
+
+
+def skyline(found: Iterable[tuple]) -> list[tuple]:
+    """A melody out of voices that overlap: the highest note at each moment, as it was struck.
+
+    A note that begins under a higher one which still sounds is left out, and one that a higher one interrupts ends
+    there. So a note that is held while others move below stays one note.
+
+    Args:
+        found: as `chords_of`.
+
+    Returns:
+        The same kind of tuples, none of them a chord, none overlapping; music for one voice comes back as it is.
+
+    Source: Uitdenbogerd and Zobel (1998), Manipulation of Music for Melody Matching.
+    Notebook: none; called by events_of_stream and midi.
+    """
+    found, end, one_voice = list(found), 0, True
+    for onset, duration, pitches, _ in found:
+        one_voice, end = one_voice and onset >= end and len(pitches) < 2, onset + duration
+    if one_voice:
+        return found
+    notes = [(onset, -pitch, end) for pitch, spans in _spans(found).items() for onset, end in spans]
+    line: list[tuple] = []  # (onset, pitch, end)
+    for onset, below, end in sorted(notes):
+        if line and line[-1][2] > onset:
+            first, pitch, until = line[-1]
+            if pitch >= -below:
+                continue
+            line[-1] = (first, pitch, onset)
+        line.append((onset, -below, end))
+    return [(onset, end - onset, (pitch,), False) for onset, pitch, end in line]
 
 
 def _spans(found: list[tuple]) -> dict[int, list[tuple]]:

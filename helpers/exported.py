@@ -33,13 +33,14 @@ def from_notebook(name: str) -> ModuleType:
 
     Raises:
         FileNotFoundError: naming the notebooks there are, if this is none of them.
-        ValueError: if it exports nothing.
+        ValueError: if it is no notebook, or exports nothing.
         ImportError: naming the cell, if one of its exported cells fails, or an import that they need.
 
     Notebook: 02-fnn-gradcheck.
     """
     path = NOTEBOOKS / f"{name}.ipynb"
-    if not path.is_file():
+    inside = path.resolve().is_relative_to(NOTEBOOKS.resolve())  # a checkpoint's card names it, and it is run
+    if not path.is_file() or not inside:
         there = ", ".join(sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb"))) or "none"
         raise FileNotFoundError(f"there is no notebook {name!r} in {NOTEBOOKS}; there is {there}.")
     exported, others = _cells(path)
@@ -58,11 +59,13 @@ def from_notebook(name: str) -> ModuleType:
 def _cells(path: Path) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     """(number, source) of each code cell that is exported, and of each that is not."""
     exported, others = [], []
-    book = json.loads(path.read_text(encoding="utf-8"))  # which nbformat would do too, after seconds of being imported
-    for number, cell in enumerate(book["cells"]):
-        if cell["cell_type"] == "code":
-            kind = exported if "export" in cell["metadata"].get("tags", ()) else others
-            kind.append((number, "".join(cell["source"])))
+    try:  # nbformat would say more, after seconds of being imported
+        for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+            if cell["cell_type"] == "code":
+                kind = exported if "export" in cell["metadata"].get("tags", ()) else others
+                kind.append((number, "".join(cell["source"])))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError(f"{path.name} is no notebook that can be read.") from None
     return exported, others
 
 
@@ -89,7 +92,7 @@ def _globals(source: str) -> Iterator[str]:
     """The global names that a cell uses, in functions too."""
     try:
         tables = [symtable.symtable(source, "cell", "exec")]
-    except SyntaxError:  # said when the cell is run
+    except (SyntaxError, ValueError):  # said when the cell is run
         return
     while tables:
         table = tables.pop()
@@ -103,9 +106,9 @@ def _parsed(source: str) -> ast.Module:
     """A cell's syntax; shell magics become function calls, and what is no Python at all is empty."""
     try:
         return ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         from IPython.core.inputtransformer2 import TransformerManager  # seldom needed
 
-        with contextlib.suppress(SyntaxError):
+        with contextlib.suppress(SyntaxError, ValueError):
             return ast.parse(TransformerManager().transform_cell(source))
         return ast.Module([], [])

@@ -6,6 +6,7 @@ Notebook: all of them; first met in 01-markov.
 from __future__ import annotations
 
 import io
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +51,20 @@ MOST_SURPRISE = 6.0  # nats: one chance in 400; more looks the same
 _PLASMA = colormaps["plasma"]  # a copy, made once: making it takes longer than asking it
 
 
+def _sharpen() -> None:
+    """In a notebook, figures get twice the pixels. music21 sees to that too, but only where it is imported."""
+    if "IPython" in sys.modules:
+        from IPython import get_ipython  # here, because a script has no use for it
+
+        if shell := get_ipython():
+            from matplotlib_inline.config import InlineBackend  # as above; it takes half a second
+
+            InlineBackend.instance(parent=shell).figure_formats = {"retina"}
+
+
+_sharpen()
+
+
 def surprise_color(nats: float) -> str:
     """The colour of a surprise, dark blue for none, over purple to orange for MOST_SURPRISE and more.
 
@@ -75,32 +90,52 @@ def css_variables() -> str:
     return "; ".join(f"--nfs-{name}: {color}" for name, color in names.items())
 
 
+def surprise_rows(voices: Voices, surprise: Sequence) -> list[tuple[float, ...]]:
+    """The surprise at each event, voice by voice.
+
+    Args:
+        voices: as `voices_of` gives them.
+        surprise: nats for each event of a single voice; of several voices, such a row for each.
+
+    Raises:
+        ValueError: if there is not one surprise for each event.
+
+    Notebook: 11-harmony, inside `play`.
+    """
+    rows = [tuple(surprise)] if len(voices) == 1 else [tuple(row) for row in surprise]
+    if len(rows) != len(voices):
+        raise ValueError(f"{len(rows)} rows of surprise for {len(voices)} voices; give one row for each.")
+    for row, voice in zip(rows, voices, strict=True):
+        if len(row) != len(voice.events):
+            raise ValueError(f"{len(row)} surprises for {len(voice.events)} events; give one for each.")
+    return rows
+
+
 def roll_svg(
-    song: Song | Sequence[Song], width: int = 720, surprise: Sequence[float] | None = None, given: int = 0
+    song: Song | Sequence[Song], width: int = 720, surprise: Sequence | None = None, given: int = 0
 ) -> tuple[str, list[tuple[float, float, str]]]:
     """A piano roll as SVG text: time to the right, pitch upwards, barlines in grey, drawn small.
 
     Args:
         song: one Song or several voices, each in a grey of its own.
         width: in pixels.
-        surprise: nats for each event of a single voice, shown as colour.
+        surprise: nats for each event, shown as colour; of several voices a row for each.
         given: mark the end of the first so many events with a dashed line.
 
     Returns:
         SVG text, and for each note (onset, end, id of its element), onset and end in quarter lengths.
 
     Raises:
-        ValueError: as `voices_of`, or if there is not one surprise for each event.
+        ValueError: as `voices_of` and `surprise_rows`.
 
     Notebook: 01-markov, inside `play`.
     """
     voices = voices_of(song)
-    if surprise is not None and len(surprise) != len(voices[0].events):
-        raise ValueError(f"{len(surprise)} surprises for {len(voices[0].events)} events; give one for each.")
+    rows = [None] * len(voices) if surprise is None else surprise_rows(voices, surprise)
     roll = _Roll(voices, width)
     roll.draw_lines(voices[0])
     for number, voice in enumerate(voices):
-        roll.draw_notes(number, voice, surprise)
+        roll.draw_notes(number, voice, rows[number])
     if given:
         roll.draw_barline(voices[0].onsets[: given + 1][-1], f'"{SHADES["ink"]}" stroke-dasharray="3 3"')
     return "".join([*roll.parts, "</svg>"]), roll.timed

@@ -5,12 +5,14 @@ Notebook: all of them; first met in 01-markov.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import isnan
+
+import numpy as np
 
 from helpers.songs import Song
 
@@ -62,13 +64,18 @@ class RunIndex:
     """A collection prepared for many searches by `longest_copied_run`.
 
     Each distinct event becomes one character and the collection one string, so that looking for a run
-    is looking for a substring, which Python does in C.
+    is looking for a substring. The places of the string are sorted by what begins there (a suffix array), so
+    a search reads a number of characters that grows with the logarithm of the collection.
 
     Args:
         songs: of the collection.
 
     Notebook: 01-markov.
+
+    Source: Manber and Myers (1990), Suffix Arrays, for sorting by twice as many characters each time.
     """
+
+    DEPTH = 64  # characters that the places are sorted by; longer runs are compared one by one
 
     def __init__(self, songs: Iterable[Song]):
         self.songs = list(songs)
@@ -76,6 +83,32 @@ class RunIndex:
         self._characters = {event: chr(0x10000 + k) for k, event in enumerate(sorted(events, key=repr))}
         self.starts = list(accumulate((len(song.events) + 1 for song in self.songs), initial=0))
         self.text = "".join(self.spell(song) + "|" for song in self.songs)
+        self._order = self._sorted()
+
+    def _sorted(self) -> np.ndarray:
+        """All places, by the DEPTH characters from each on; equal ones as they stand in the text."""
+        _, rank = np.unique(np.frombuffer(self.text.encode("utf-32-le"), np.uint32), return_inverse=True)
+        order, reach = np.argsort(rank, kind="stable"), 1
+        while reach < self.DEPTH and len(rank) and rank.max() < len(rank) - 1:
+            after = np.zeros(len(rank), np.int64)  # rank of the characters beyond the first `reach`; 0 at the end
+            after[:-reach] = rank[reach:] + 1
+            key = rank * (len(rank) + 1) + after
+            order = np.argsort(key, kind="stable")
+            ahead = np.append(0, np.diff(key[order]) > 0).cumsum()
+            rank = np.empty_like(ahead)
+            rank[order], reach = ahead, 2 * reach
+        return order
+
+    def find(self, run: str) -> int:
+        """Where a run of characters, as `spell` makes them, stands for the first time; -1 if nowhere."""
+        head = run[: self.DEPTH]
+        begins = lambda place: self.text[place : place + len(head)]
+        first = bisect_left(self._order, head, key=begins)
+        last = bisect_right(self._order, head, lo=first, key=begins)
+        places = self._order[first:last]
+        if len(run) > self.DEPTH:
+            return next((int(place) for place in sorted(places) if self.text.startswith(run, place)), -1)
+        return int(places.min()) if len(places) else -1
 
     def spell(self, song: Song) -> str:
         """The song as characters; "?" for an event that the collection does not hold."""
@@ -99,7 +132,7 @@ def longest_copied_run(song: Song, collection: RunIndex | Sequence[Song]) -> Cop
     length, start, place = 0, 0, -1
     for here in range(len(spelled)):
         while here + length < len(spelled):  # can a run from here beat the best one so far?
-            found = index.text.find(spelled[here : here + length + 1])
+            found = index.find(spelled[here : here + length + 1])
             if found < 0:
                 break
             length, start, place = length + 1, here, found

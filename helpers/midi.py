@@ -15,8 +15,9 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from helpers.events import Event, chords_of
+from helpers.events import Event, chords_of, skyline
 from helpers.files import write_atomically
+from helpers.played import is_written, moved, nearest, struck_together
 from helpers.reasons import Unusable, chosen_parts
 from helpers.songs import Song, Voices, pitch_class, voices_of
 
@@ -96,7 +97,7 @@ def _programs(voices: Voices, tempo: float, program: int | Sequence[int]) -> lis
     return programs
 
 
-def read_midi(path, name: str, instrument: str | None = None) -> Song:
+def read_midi(path, name: str, instrument: str | None = None, melody: bool = False) -> Song:
     """The song in a MIDI file.
 
     A file that was written, with all notes on simple fractions of a beat, is read exactly. In one that was played,
@@ -107,7 +108,9 @@ def read_midi(path, name: str, instrument: str | None = None) -> Song:
     Args:
         path: of the file.
         name: id of the song; without its ending, its title.
-        instrument: name of the instrument to keep where there are several, or "all".
+        instrument: name of the instrument, or of the track, to keep where there are several, or "all". All tracks
+            with one program are one instrument.
+        melody: keep only the highest of the notes that sound together, as `events.skyline`.
 
     Raises:
         Unusable: the file is no MIDI file, not whole, or holds no song that can be used; with the reason.
@@ -118,15 +121,17 @@ def read_midi(path, name: str, instrument: str | None = None) -> Song:
     tracks = _tracks(score, instrument)
     signatures = {0: (4, 4)} | {s.time: (s.numerator, s.denominator) for s in score.time_signatures}
     ticks = unit = score.ticks_per_quarter
-    if _is_written(score):
-        parts = [_struck_together(notes) for notes in tracks]
+    if is_written(score):
+        parts = [struck_together(notes) for notes in tracks]
     else:
         unit = 12  # a twelfth of a quarter note
-        parts = [_moved(notes, ticks) for notes in tracks]
-        signatures = {_nearest(time / ticks): signatures[time] for time in sorted(signatures)}
+        parts = [moved(notes, ticks) for notes in tracks]
+        signatures = {nearest(time / ticks): signatures[time] for time in sorted(signatures)}
     parts = [chords for chords in parts if chords]
     if not parts:
         raise Unusable("there is no note in it")
+    if melody:
+        parts = _melody(parts)
     tonic, mode = _written_key(score) or _found_key(parts)
     meter, pickup = _meter_and_pickup(signatures, unit)
     event = functools.cache(lambda pitches, length: Event(pitches, Fraction(length, unit)))  # most are there many times
@@ -180,6 +185,8 @@ def _marked(data: bytes) -> tuple[bytes, int]:
         name, length = struct.unpack(">4sI", data[at : at + 8])
         track, at = data[at + 8 : at + 8 + length], at + 8 + length
         if name == b"MTrk" and track.endswith(_END_OF_TRACK) and at <= len(data):
+            if _length(track) > _LONGEST * ticks:
+                raise Unusable(_DAMAGED)
             track = _MARKED_START + track.removesuffix(_END_OF_TRACK) + _MARKED_END
             tracks.append(b"MTrk" + struct.pack(">I", len(track)) + track)
         elif name == b"MTrk":
@@ -189,14 +196,51 @@ def _marked(data: bytes) -> tuple[bytes, int]:
     return struct.pack(">4sIHHH", b"MThd", 6, kind, len(tracks), ticks) + b"".join(tracks), len(tracks)
 
 
+def _length(track: bytes) -> int:
+    """The ticks of a track, or 0 where they cannot be too many: symusic counts from 2^31 on backwards."""
+    if len(track) < 300_000 and not re.search(rb"[\x80-\xff]{2}[\x00-\x7f]", track):
+        return 0  # no wait has 2^14 ticks, and an event three bytes at least
+    at = ticks = status = 0
+    try:
+        while at < len(track):
+            wait, at = _number(track, at)
+            ticks += wait
+            if track[at] in (0xF0, 0xF7, 0xFF):
+                length, at = _number(track, at + 1 + (track[at] == 0xFF))
+                at += length
+                continue
+            if track[at] & 0x80:
+                status, at = track[at], at + 1
+            at += 1 if 0xC0 <= status < 0xE0 else 2
+    except IndexError as error:
+        raise Unusable(_DAMAGED) from error
+    return ticks
+
+
+def _number(track: bytes, at: int) -> tuple[int, int]:
+    """A number of variable length, and where it ends."""
+    number = 0
+    while track[at] & 0x80:
+        number, at = (number << 7) + (track[at] & 0x7F), at + 1
+    return (number << 7) + track[at], at + 1
+
+
 def _tracks(score, wanted: str | None) -> list[list[tuple[int, int, int]]]:
     """(onset, length, pitch) in ticks of all notes with a length, in each track of one instrument."""
     played = [track for track in score.tracks if len(track.notes)]
     pitched = [(k, track) for k, track in enumerate(played, 1) if not track.is_drum]
-    named: dict[str, list] = {}
+    tracks: dict[str, list] = {}
+    of_program: dict[int, dict[str, list]] = {}
     for k, track in pitched:
-        named.setdefault(_instrument(track, k), []).append(track.notes.numpy())
-    chosen = chosen_parts(named, wanted, drums=len(pitched) < len(played))
+        name, notes = _instrument(track, k), track.notes.numpy()
+        tracks.setdefault(name, []).append(notes)
+        program = 0 if track.program == _NO_PROGRAM else track.program  # a piano, says General MIDI
+        of_program.setdefault(program, {}).setdefault(name, []).append(notes)
+    named: dict[str, list] = {}
+    for program, group in of_program.items():
+        label = next(iter(group)) if len(group) == 1 else _program_name(program)
+        named.setdefault(label, []).extend(part for parts in group.values() for part in parts)
+    chosen = chosen_parts(named, wanted, drums=len(pitched) < len(played), tracks=tracks)
     notes = (zip(*(part[key].tolist() for key in ("time", "duration", "pitch")), strict=True) for part in chosen)
     return [[note for note in part if note[1]] for part in notes]
 
@@ -208,74 +252,20 @@ def _instrument(track, number: int) -> str:
         return name
     if track.program == _NO_PROGRAM:
         return f"part {number}"
-    from music21 import instrument  # slow to import, and only tracks without a name need it
-
-    return instrument.instrumentFromMidiProgram(track.program).instrumentName
+    return _program_name(track.program)
 
 
-def _is_written(score) -> bool:
-    """Whether each note begins and ends on a simple fraction of a beat; where one was played, hardly any does."""
-    import numpy as np  # here, as symusic
+def _program_name(program: int) -> str:
+    from music21 import instrument  # slow to import, and only tracks without a name of their own need it
 
-    notes = [track.notes.numpy() for track in score.tracks]
-    places = np.concatenate([part for each in notes for part in (each["time"], each["time"] + each["duration"])])
-    parts = score.ticks_per_quarter // np.gcd(places, score.ticks_per_quarter)
-    return set(parts.tolist()) <= {odd * 2**k for odd in (1, 3, 5, 7, 9) for k in range(5)}
+    return instrument.instrumentFromMidiProgram(program).instrumentName
 
 
-def _struck_together(notes: list[tuple]) -> list[tuple]:
-    """(onset, length, pitches) in rising order: notes that begin and end together are one chord."""
-    chords: dict[tuple, list[int]] = {}
-    for onset, length, pitch in notes:
-        chords.setdefault((onset, length), []).append(pitch)
-    return [(onset, length, tuple(pitches)) for (onset, length), pitches in sorted(chords.items())]
-
-
-def _moved(notes: list[tuple], ticks: int) -> list[tuple]:
-    """(onset, length, pitches) in twelfths of a quarter note, on the nearest sixteenth or triplet eighth.
-
-    Notes that begin less than a sixteenth apart, and end so, are one chord. Where the next note begins on the grid of
-    sixteenths (or triplets), a note is measured by that grid if the other would leave a gap before the next.
-    Source: music21 10, `midi.translate.midiTrackToStream` and `Stream.quantize`, whose rounding errors are kept.
-    """
-    chords, taken = [], set()
-    for k, (onset, length, _) in enumerate(notes):
-        if k in taken:
-            continue
-        chord = [k]
-        for j in range(k + 1, len(notes)):
-            if notes[j][0] - onset >= ticks / 4:
-                break
-            if abs(sum(notes[j][:2]) - onset - length) <= ticks / 4:
-                chord.append(j)
-                taken.add(j)
-        chords.append((onset, notes[chord[-1]][1], tuple(notes[j][2] for j in chord)))
-    places = [_nearest(onset / ticks) for onset, _, _ in chords]
-    moved = []
-    for k, (_, length, pitches) in enumerate(chords):
-        later = bisect_right(places, places[k])
-        gap = places[later] - places[k] if later < len(places) else 0
-        moved.append((places[k], _nearest(length / ticks, gap / 12, shortest=1), pitches))
-    return moved
-
-
-def _nearest(place: float, gap: float = 0.0, shortest: int = 0) -> int:
-    """The twelfth of a quarter note that is a whole number of sixteenths or of triplet eighths and nearest.
-
-    Args:
-        place: in quarter notes.
-        gap: until the next note; the grid that fills it wins.
-        shortest: 1 where no length of 0 is allowed.
-    """
-    found = []
-    for divisor in (4, 3):
-        step = 1 / divisor
-        low = step * math.floor(place / step)
-        match = low if place <= low + step / 2 else step * (math.floor(place / step) + 1)
-        match = match or shortest * step
-        left = 0.0 if gap % step == 0 else max(gap - match, 0.0)
-        found.append((left, round(abs(place - match), 7), step, match))
-    return round(12 * min(found)[3])
+def _melody(parts: list[list[tuple]]) -> list[list[tuple]]:
+    """All parts as one line."""
+    notes = sorted((chord for part in parts for chord in part), key=lambda chord: chord[0])
+    found = skyline((*chord, False) for chord in notes)
+    return [[(onset, length, pitches) for onset, length, pitches, _ in found]]
 
 
 def _in_order(parts: list[list[tuple]], signatures: dict, unit: int) -> list[tuple]:
@@ -297,9 +287,10 @@ def _in_order(parts: list[list[tuple]], signatures: dict, unit: int) -> list[tup
 def _barlines(signatures: dict, unit: int, last: int) -> list[int | Fraction]:
     """Where measures end, until the last note begins; a change of meter holds from the next barline on."""
     changes = sorted(signatures)
+    measures = [_measure(signatures[change], unit) for change in changes]
     bars, at = [], 0
     while at < last:
-        at += _measure(signatures[changes[bisect_right(changes, at) - 1]], unit)
+        at += measures[bisect_right(changes, at) - 1]
         bars.append(at)
     return bars
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 
 import verovio
 
-from helpers.figures import png_of
+from helpers.figures import PALETTE, SHADES, png_of
 from helpers.files import write_atomically
 from helpers.songs import Song, voices_of
 
@@ -163,6 +164,47 @@ def engrave(
     for start, end, name in sorted(timed):
         together.setdefault((start, end), []).append(name)
     return svg, [(start, end, names) for (start, end), names in together.items()]
+
+
+def joined_svg(song: Song, pairs: Iterable[tuple[int, int]], width: int = 720) -> str:
+    """Staff notation of a melody on white, with an arc from note to note.
+
+    Args:
+        song: one voice.
+        pairs: numbers of two of its events each; a pair with a rest in it is left out.
+        width: in pixels.
+
+    Returns:
+        SVG text.
+
+    Raises:
+        ValueError: as `engrave`.
+
+    Notebook: 06-attention.
+    """
+    svg, timed = engrave(song, width)
+    names = {round(start, 3): names[0] for start, _, names in timed}
+    heads = {}
+    for k, onset in enumerate(song.onsets[:-1]):
+        if song.events[k].pitches and (name := names.get(round(float(onset), 3))):
+            found = re.search(rf'id="{name}".*?<use [^>]*?(?:translate\(|\sx=")(\d+)\D+(\d+)', svg)
+            heads[k] = int(found[1]) + 110, int(found[2])  # the middle of the notehead, in the drawing's own unit
+    arcs = (_arc(*heads[one], *heads[other]) for one, other in pairs if one in heads and other in heads)
+    style = f'fill="none" stroke="{PALETTE["LSTM"]}" stroke-width="32" stroke-opacity="0.75"'
+    paper = f'<rect width="100%" height="100%" style="fill: {SHADES["paper"]}; stroke: none"/>'
+    svg = svg.replace("<defs>", f"{paper}<defs>", 1)
+    head, end, tail = svg.rpartition("</g>")  # inside the page, where the places of notes count
+    return f"{head}<g {style}>{''.join(arcs)}</g>{end}{tail}"
+
+
+def _arc(x: int, y: int, x2: int, y2: int) -> str:
+    """A curve above two notes of one line, or from the top of the later one to the foot of the earlier one."""
+    gap, bend = 170, 260 + abs(x2 - x) // 12
+    if abs(y2 - y) < 1300:  # one staff
+        return f'<path d="M{x} {y - gap} C{x} {y - gap - bend} {x2} {y2 - gap - bend} {x2} {y2 - gap}"/>'
+    if y2 > y:
+        x, y, x2, y2 = x2, y2, x, y
+    return f'<path d="M{x} {y - gap} C{x} {y - 900} {x2} {y2 + 900} {x2} {y2 + gap}"/>'
 
 
 _ENGRAVING = threading.Lock()  # there is one toolkit, and the Composer writes in a thread

@@ -14,17 +14,17 @@ import hashlib
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ParamSpec
 
 import jinja2
 from IPython.display import display
 
-from helpers.figures import MOST_SURPRISE, css_variables, png_of, roll_svg, surprise_color
+from helpers.figures import MOST_SURPRISE, css_variables, png_of, roll_svg, surprise_color, surprise_rows
 from helpers.midi import to_midi
 from helpers.notation import engrave, to_musicxml
-from helpers.songs import Song, voices_of
+from helpers.songs import Song, Voices, voices_of
 from helpers.sound import mp3_of, to_audio
 
 P = ParamSpec("P")
@@ -43,7 +43,8 @@ class Player:
         tempo: quarter notes per minute.
         program: General MIDI instrument, 0 (grand piano) to 127; one for all voices or one for each.
         width: of the staff in pixels.
-        surprise: of a model by each event, in nats: colours on staff and piano roll, with a legend.
+        surprise: of a model by each event, in nats: colours on staff and piano roll, with a legend; of several voices a
+            row for each.
         given: how many events at the beginning were given to the model; a dashed line in the roll ends them.
         note: a line of text under the title.
         downloads: links that save the song as MIDI, MusicXML and MP3.
@@ -61,14 +62,14 @@ class Player:
         tempo: float = 100,
         program: int | Sequence[int] = 0,
         width: int = 720,
-        surprise: Sequence[float] | None = None,
+        surprise: Sequence | None = None,
         given: int = 0,
         note: str = "",
         downloads: bool = False,
     ):
         self.voices, self.tempo = voices_of(song), tempo
         self.title = self.voices[0].title if title is None else title
-        self.surprise = None if surprise is None else tuple(surprise)
+        self.surprise = None if surprise is None else surprise_rows(self.voices, surprise)
         self.mp3 = mp3_of(to_audio(self.voices, tempo, program))
         musicxml = to_musicxml(self.voices)
         files = self._files(musicxml, program) if downloads else []
@@ -76,10 +77,11 @@ class Player:
 
     def _page(self, musicxml: str, width: int, given: int, **more) -> str:
         """The HTML block: the staff and the piano roll as drawings and as pictures, and the sound."""
-        roll, roll_timed = roll_svg(self.voices, width, self.surprise, given)
+        flat = self.surprise if self.surprise is None or len(self.voices) > 1 else self.surprise[0]
+        roll, roll_timed = roll_svg(self.voices, width, flat, given)
         svg, timed = engrave(self.voices, width, musicxml)
         if self.surprise is not None:
-            svg = _colored(svg, timed, self.voices[0], self.surprise)
+            svg = _colored(svg, timed, self.voices, self.surprise)
         return _PAGES.get_template("player.html").render(
             id=f"nfs-{hashlib.sha256(self.mp3 + svg.encode()).hexdigest()[:8]}-{next(_count)}",
             variables=css_variables(),
@@ -151,6 +153,30 @@ def play(*args, **kwargs) -> None:
     display(Player(*args, **kwargs))
 
 
+def content_policy(scripts: Iterable[str] = (), pictures: str = "") -> str:
+    """The Content-Security-Policy of a page that shows players: what else gets into it does not run.
+
+    Args:
+        scripts: inline scripts besides the players', each as it stands between its tags.
+        pictures: hosts of pictures from elsewhere.
+
+    Notebook: none; called by yours.page and pages/make_site.py.
+    """
+    hashes = [_base64(hashlib.sha256(script.encode()).digest()) for script in (_script(), *scripts)]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in dict.fromkeys(hashes))
+    kinds = f"img-src 'self' data: {pictures}; media-src 'self' data:; font-src 'self' data:; connect-src 'self' data:"
+    return (
+        f"default-src 'none'; script-src 'self' {allowed}; style-src 'self' 'unsafe-inline'; {kinds}; "
+        "worker-src 'self' blob:; form-action 'self'; base-uri 'none'"
+    )
+
+
+def _script() -> str:
+    """What stands between the script tags of a player."""
+    block = _PAGES.get_template("player.html").render(moments=[])
+    return re.search(r"<(script)>(.*)</\1>", block, re.DOTALL)[2]
+
+
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
@@ -160,13 +186,19 @@ def _gradient() -> str:
     return f"linear-gradient(to right, {', '.join(stops)})"
 
 
-def _colored(svg: str, timed, song: Song, surprise: Sequence[float]) -> str:
+def _colored(svg: str, timed, voices: Voices, rows: Sequence[Sequence[float]]) -> str:
     """The staff with each note in the colour of its event's surprise, tied notes in that of their first."""
-    starts = [float(start) for start in song.onsets]
+    starts = [[float(start) for start in voice.onsets] for voice in voices]
+    staff_of, staff = {}, 0
+    for name, kind in re.findall(r'<g id="([^"]+)" class="(measure|staff|note)\b', svg):
+        staff = {"measure": 0, "staff": staff + 1}.get(kind, staff)
+        staff_of[name] = staff - 1
     colors = {}
     for start, _, names in timed:
-        nats = surprise[max(bisect.bisect_right(starts, start + 1e-6) - 1, 0)]
-        colors |= dict.fromkeys(names, surprise_color(nats))
+        for name in names:
+            voice = staff_of.get(name, 0)
+            nats = rows[voice][max(bisect.bisect_right(starts[voice], start + 1e-6) - 1, 0)]
+            colors[name] = surprise_color(nats)
 
     def painted(match: re.Match) -> str:
         color = colors.get(match[1])

@@ -5,9 +5,9 @@ Notebook: all of them; first met in 01-markov.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
-import zipfile
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,9 +15,11 @@ from unittest import mock
 from xml.etree import ElementTree
 
 from helpers.events import Event, events_of_stream
+from helpers.limits import SLURRED, few_notes_in_text, look_at, look_into, unpacked
 from helpers.midi import read_midi
-from helpers.reasons import Unusable, chosen_parts, reason_of
+from helpers.reasons import Unusable, chosen_parts, reason_of, shown
 from helpers.songs import Rejected, Song, pitch_class
+from helpers.text import text_of
 
 SUFFIXES = (".krn", ".abc", ".mid", ".midi", ".mxl", ".musicxml", ".xml")
 VOICES = ("soprano", "alto", "tenor", "bass")  # of a chorale, from high to low
@@ -98,7 +100,7 @@ def _mean_pitch(events) -> float:
     return float(sum(sum(e.pitches) * e.duration for e in notes) / sum(len(e.pitches) * e.duration for e in notes))
 
 
-def read_file(path: str, name: str, instrument: str | None, merge_ties: bool):
+def read_file(path: str, name: str, instrument: str | None, merge_ties: bool, melody: bool = False):
     """One file of a folder, by its ending.
 
     Args:
@@ -106,6 +108,7 @@ def read_file(path: str, name: str, instrument: str | None, merge_ties: bool):
         name: id of its song; where an ABC file holds many, each gets a number behind it.
         instrument: name of the one to keep where there are several, or "all".
         merge_ties: join tied notes into one event.
+        melody: keep only the highest of the notes that sound together, as `events.skyline`.
 
     Returns:
         A list of Song or Rejected, never empty; nothing is raised.
@@ -114,48 +117,78 @@ def read_file(path: str, name: str, instrument: str | None, merge_ties: bool):
     """
     suffix = Path(path).suffix.lower()
     try:
-        if os.path.getsize(path) == 0:
-            raise Unusable("the file is empty")
-        if suffix in (".mid", ".midi"):
-            return [read_midi(path, name, instrument)]
         if suffix != ".abc":
-            return [_song_of_score(_parse(path, suffix), name, instrument, merge_ties, path)]
-        tunes = list(tunes_in(text_of(path)))
-        if not tunes:
-            raise Unusable("this is not ABC notation: it has no tune with an X: and a K: line")
+            look_at(path)
+            if suffix in (".mid", ".midi"):
+                return [read_midi(path, name, instrument, melody)]
+            with _without_accents():
+                return [_song_of_score(*_parse(path, suffix), name, instrument, merge_ties, melody)]
+        tunes = tunes_of(path, name)
     except Exception as error:
         return [Rejected(name, reason_of(error))]
+    return [song for tune, label in tunes for song in read_tune(tune, label, instrument, merge_ties, melody)]
+
+
+def tunes_of(path: str, name: str) -> list[tuple[str, str]]:
+    """The tunes of an ABC file, each with its id.
+
+    Args:
+        path: of the file.
+        name: id of its song; where it holds many, each gets a number behind it.
+
+    Raises:
+        Unusable: it is not ABC notation.
+        OSError: it cannot be opened.
+
+    Notebook: none; called by corpus.
+    """
+    look_at(path)
+    tunes = list(tunes_in(text_of(path)))
+    if not tunes:
+        raise Unusable("this is not ABC notation: it has no tune with an X: and a K: line")
     names = [name] if len(tunes) == 1 else [f"{name}#{k}" for k in range(1, len(tunes) + 1)]
-    return [_read_tune(tune, label, instrument, merge_ties) for label, tune in zip(names, tunes, strict=True)]
+    return list(zip(tunes, names, strict=True))
 
 
-def _read_tune(tune: str, name: str, instrument: str | None, merge_ties: bool) -> Song | Rejected:
-    """One tune of an ABC file; if it cannot be read, the others can."""
+def read_tune(tune: str, name: str, instrument: str | None, merge_ties: bool, melody: bool = False):
+    """One tune of an ABC file; if it cannot be read, the others can.
+
+    Args:
+        tune: its text.
+        name: its id.
+        instrument, merge_ties, melody: as `read_file`.
+
+    Returns:
+        A list with its Song, or with a Rejected.
+
+    Notebook: none; called by corpus.
+    """
     try:
-        return _song_of_score(_parse_abc(tune), name, instrument, merge_ties)
+        few_notes_in_text(tune, ".abc")
+        return [_song_of_score(_parse_abc(tune), "", name, instrument, merge_ties, melody)]
     except Exception as error:
-        return Rejected(name, reason_of(error))
+        return [Rejected(name, reason_of(error))]
 
 
 def _parse(path: str, suffix: str):
-    """A music21 score of one file, or Unusable with what is wrong with it."""
+    """A music21 score of one file, with its text if it is kern; or Unusable with what is wrong with it."""
     from music21 import converter  # as in read_chorale
+    from music21.musicxml.xmlToM21 import MusicXMLImporter
 
-    if suffix in (".musicxml", ".xml"):
-        try:
-            root = ElementTree.parse(path).getroot()
-        except ElementTree.ParseError as error:
-            raise Unusable(f"this is not MusicXML: not valid XML ({error})") from error
-        if not root.tag.startswith("score-"):
-            raise Unusable(f"this is not MusicXML: it is XML, but about <{root.tag}>")
-    if suffix == ".mxl" and not zipfile.is_zipfile(path):
-        raise Unusable("this is not compressed MusicXML: it is no zip file, or cut off")
     if suffix == ".krn":
         text = text_of(path)
         if "**kern" not in text:
             raise Unusable("this is not kern: no column begins with **kern")
-        return converter.parse(text, format="humdrum")
-    return converter.parse(path, forceSource=True)
+        few_notes_in_text(text, suffix)
+        return converter.parse(text, format="humdrum"), text
+    data = unpacked(path) if suffix == ".mxl" else Path(path).read_bytes()
+    look_into(data)
+    importer = MusicXMLImporter()
+    root = ElementTree.fromstring(data)
+    if root.tag != "score-partwise":
+        raise Unusable(f"its measures hold the parts (<{root.tag}>); save it as score-partwise MusicXML")
+    importer.xmlRootToScore(root, importer.stream)
+    return importer.stream.toSoundingPitch(inPlace=False), ""  # a clarinet's written D sounds as C
 
 
 def _parts_of_instrument(score, wanted: str | None) -> list:
@@ -172,18 +205,19 @@ def _parts_of_instrument(score, wanted: str | None) -> list:
     return chosen_parts(named, wanted, drums=any(True for part in parts for _ in part.flatten().notes))
 
 
-def _song_of_score(score, name: str, instrument: str | None, merge_ties: bool, path: str = "") -> Song:
-    """A Song from one music21 score; of a kern file, with what its reference records say."""
+def _song_of_score(score, kern: str, name: str, instrument: str | None, merge_ties: bool, melody: bool) -> Song:
+    """A Song from one music21 score; of a kern file, whose text it gets, with what its reference records say."""
     if not hasattr(score, "parts"):
         raise Unusable("it holds several pieces; put each in a file of its own")
-    if path.lower().endswith((".musicxml", ".xml", ".mxl")):
-        score = score.toSoundingPitch(inPlace=False)  # a clarinet's written D sounds as C
     parts = _parts_of_instrument(score, instrument)
-    family = re.sub(r"(?<=\d)[A-Z]+$", "", _kern_reference(path, "SCT")) or name
-    return _song_of_stream(score, parts, name, family, merge_ties, _kern_reference(path, "OTL"))
+    family = re.sub(r"(?<=\d)[A-Z]+$", "", _kern_reference(kern, "SCT")) or name
+    title = _kern_reference(kern, "OTL")
+    return _song_of_stream(score, parts, name, family, merge_ties, title, melody=melody)
 
 
-def _song_of_stream(score, parts, name, family, merge_ties: bool, title: str = "", analyze_key=False) -> Song:
+def _song_of_stream(
+    score, parts, name, family, merge_ties: bool, title: str = "", analyze_key=False, melody=False
+) -> Song:
     """A Song from parts of one music21 score that sound together."""
     from music21 import key, stream  # as in read_chorale
 
@@ -192,7 +226,7 @@ def _song_of_stream(score, parts, name, family, merge_ties: bool, title: str = "
         together = stream.Score()
         for part in parts:
             together.insert(0, part)
-    events = events_of_stream(together, merge_ties)
+    events = events_of_stream(together, merge_ties, melody)
     if all(event.is_rest for event in events):
         raise Unusable("there is no note in it")
     written = parts[0].recurse().getElementsByClass(key.Key).first()
@@ -210,7 +244,7 @@ def _song_of_stream(score, parts, name, family, merge_ties: bool, title: str = "
     mode = written.mode if written.mode in ("major", "minor") else _mode_from_thirds(events, tonic)  # dorian and so on
     meter, pickup = _meter_and_pickup(parts[0])
     title = title or (score.metadata.title if score.metadata and score.metadata.title else "") or Path(name).stem
-    return Song(name, title, family, tonic, mode, meter, events, pickup)
+    return Song(name, shown(title), shown(family), tonic, mode, meter, events, pickup)
 
 
 def _meter_and_pickup(stream) -> tuple[str, Fraction]:
@@ -250,9 +284,25 @@ def _parse_abc(tune: str, version=(2, 1, 0)):
     tune = re.sub(r"\[([KLMV]):([^\]\n]*)\]", r"\n\1:\2\n", tune)  # inline fields, which it does not know either
     if "&" in (body := tune[re.search(r"(?m)^K:.*$", tune).end() :]) or re.search(r"\+[a-z]+\+", body):
         raise Unusable("it uses ABC signs that cannot be read here (& or +...+)")
-    handler = abcFormat.ABCFile(abcVersion=version).readstr(tune)
-    with mock.patch.object(stream.Stream, "makeBeams", lambda *_, **__: None):  # half the time, for nothing seen here
+    with _without_accents():
+        handler = abcFormat.ABCFile(abcVersion=version).readstr(tune)
+    under = Counter(id(slur) for token in handler.tokens for slur in getattr(token, "applicableSpanners", ()))
+    if sum(notes**2 for notes in under.values()) > SLURRED:
+        raise Unusable("it is damaged: many of its slurs have no end")
+    with (
+        _without_accents(),
+        mock.patch.object(stream.Stream, "makeBeams", lambda *_, **__: None),
+    ):  # half the time, for nothing seen here
         return abcFormat.translate.abcToStreamScore(handler)
+
+
+@contextlib.contextmanager
+def _without_accents():
+    """No accent weights, which nothing here asks for, and which cost music21 minutes where a measure is very long."""
+    from music21 import meter  # as in read_chorale
+
+    with mock.patch.object(meter.TimeSignature, "_setDefaultAccentWeights", lambda *_, **__: None):
+        yield
 
 
 def tunes_in(text: str):
@@ -276,32 +326,7 @@ def tunes_in(text: str):
             yield header + extra + key[0] + body.rstrip("\n") + "\n"
 
 
-def _kern_reference(path: str, code: str) -> str:
+def _kern_reference(text: str, code: str) -> str:
     """A reference record of a kern file, such as !!!SCT (catalogue number) or !!!OTL (title)."""
-    if not path.lower().endswith(".krn"):
-        return ""
-    match = re.search(rf"^!!!{code}[^:\n]*:[ \t]*(.*?)[ \t]*$", text_of(path), re.MULTILINE)
+    match = re.search(rf"^!!!{code}[^:\n]*:[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
     return match[1] if match else ""
-
-
-def text_of(path) -> str:
-    """A text file, in UTF-8 or, as many older kern and ABC files are, in Windows' Latin.
-
-    Args:
-        path: of the file.
-
-    Raises:
-        Unusable: the file holds anything but text.
-
-    Notebook: none; called by read_file and corpus.
-    """
-    raw = Path(path).read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")
-        if re.search(r"[\x01-\x08\x0e-\x1f\x7f]|\ufffd", text):
-            text = "\0"
-    if "\0" in text:
-        raise Unusable(f"this is not a text file, as {Path(path).suffix.lower()} files are: it holds binary data")
-    return text

@@ -5,13 +5,19 @@ Notebook: the end of each, and the studio.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 
+from safetensors import SafetensorError
+
+from helpers import checkpoints
 from helpers.composing import IN_C, Writer
 from helpers.exported import from_notebook
 from helpers.player import play
 from helpers.songs import Song
+from helpers.yours.network import writer_of, yours_folder
 
 SERIES = {  # the notebooks whose models write melodies, and what their models are called
     "01-markov": "Markov",
@@ -35,6 +41,29 @@ def writers(last: str, frame: Song = IN_C) -> dict[str, Writer]:
     Notebook: 01-markov.
     """
     return {label: from_notebook(name).shipped_writer(frame) for name, label in SERIES.items() if name[:2] <= last[:2]}
+
+
+def own_writers(frame: Song = IN_C) -> dict[str, Writer]:
+    """The networks that `make yours` trained on this machine.
+
+    Args:
+        frame: lends meter and upbeat where there is no beginning, to a network that knows its meter; another one has
+            those of its own songs.
+
+    Returns:
+        name -> Writer, the newest first; one that cannot be read is named on standard error and left out.
+
+    Notebook: 09-your-songs.
+    """
+    found: dict[str, Writer] = {}
+    for path in sorted(yours_folder().glob("*.safetensors"), key=lambda path: -path.stat().st_mtime):
+        try:
+            model, card = checkpoints.load(path.stem, folder=path.parent)
+            own = replace(frame, meter=card["frame"]["meter"], pickup=Fraction(card["frame"]["pickup"]))
+            found[path.stem] = writer_of(model, card, frame if frame.meter in card["meters"] else own)
+        except (ValueError, KeyError, OSError, SafetensorError) as error:
+            print(f"The network {path} cannot be used: {error}", file=sys.stderr)
+    return found
 
 
 def side_by_side(models: Mapping[str, Writer], melody: Song, seed: int = 1, tempo: float = 120, **settings) -> None:

@@ -203,8 +203,10 @@ class Song:
             title: of the song.
 
         Raises:
-            ValueError: a part cannot be read; names it.
+            ValueError: a part cannot be read; names it. Or there are more than 20,000 characters.
         """
+        if len(text) > 20_000:
+            raise ValueError(f"a melody of {len(text):,} characters is too long to be typed; read it from a file.")
         meter, body = re.fullmatch(r"\s*(\d+/\d+)?\s*(.*)", text, re.DOTALL).groups()
         if meter and not _METER.fullmatch(meter):
             raise ValueError(f"{meter!r} is not a time signature such as '3/4'.")
@@ -215,7 +217,7 @@ class Song:
         try:
             score = converter.parse(f"tinyNotation: {meter or '4/4'} {body}", makeNotation=False)
         except Exception as error:
-            raise ValueError(f"cannot read {text!r} as TinyNotation: {error}") from error
+            raise ValueError(f"cannot read {text[:60]!r} as TinyNotation: {str(error)[:200]}") from error
         events = events_of_stream(score, merge_ties=True)
         return cls("tiny", title, "tiny", tonic, mode, meter or "4/4", events)
 
@@ -231,8 +233,7 @@ class Song:
         for number, event in enumerate(self.events, 1):
             if len(event.pitches) > 1:
                 raise ValueError(f"event {number} is a chord; TinyNotation writes one note at a time.")
-            values = note_values(event.duration)
-            if not values:
+            if not (values := note_values(event.duration)):
                 raise ValueError(
                     f"event {number} lasts {event.duration} quarter notes, which TinyNotation cannot write."
                 )
@@ -327,14 +328,16 @@ def note_values(duration: Fraction) -> list[str]:
 
 
 _METER = re.compile(r"[1-9]\d?/(1|2|4|8|16|32|64)")
-_TINY_NOTE = re.compile(r"(?:r|([A-Ga-g])\1*'*(?:##?|--?|n)?)(?:\d+\.*)?~?")
+_TINY_NOTE = re.compile(r"(?:r|([A-Ga-g])\1{0,5}'{0,5}(?:##?|--?|n)?)(?:\d+\.{0,3})?~?")
 
 
 def _check_tiny(body: str) -> None:
     """music21 reads what it can of a mistyped note and drops the rest in silence; say so instead."""
     words = re.sub(r"(?:trip|quad)\{|\}", " ", body).split()
     if body.count("{") != body.count("}"):
-        raise ValueError(f"the braces in {body!r} do not match; a triplet is written trip{{c8 d e}}.")
+        raise ValueError(f"the braces in {body[:60]!r} do not match; a triplet is written trip{{c8 d e}}.")
+    if re.search(r"\{[^}]*\{", body):
+        raise ValueError("a triplet stands inside another one; write them one after the other, as trip{c8 d e}.")
     if not words:
         raise ValueError("there is no note in this melody; type some, such as 'c4 d e f g2'.")
     for word in words:
@@ -342,6 +345,6 @@ def _check_tiny(body: str) -> None:
         number = re.search(r"\d+", word)
         if not match or (number and int(number[0]) not in (1, 2, 4, 8, 16, 32, 64)):
             raise ValueError(
-                f"{word!r} is not a note in TinyNotation; write a letter a to g (or r for a rest) and a "
+                f"{word[:60]!r} is not a note in TinyNotation; write a letter a to g (or r for a rest) and a "
                 "note value out of 1, 2, 4, 8, 16, 32, 64, such as 'f#4', 'b-8' or 'r2'."
             )

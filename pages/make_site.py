@@ -21,7 +21,9 @@ from PIL import Image
 from results import BUILT, ROOT, minutes, scores
 
 from helpers.files import write_atomically
+from helpers.player import content_policy
 
+NO_MODEL = {"10-more-machines"}  # what it measures is no score
 SOLVED = {  # what other tutorials get wrong -> where it is solved, and what holds it to that
     "windows split at random, so songs of training are validated": "01, section 10; 03, section 10: the leak measured",
     "no test set": "every board: 145 songs of unseen families, looked at once",
@@ -85,10 +87,11 @@ def contents() -> str:
     best, took = scores(), minutes()
     cards = []
     for name, (title, built) in BUILT.items():
+        what = "Measured" if name in NO_MODEL else "Best score on unseen songs"
         cards.append(
             f'<section class="nfs-card"><a href="notebooks/{name}.html"><img src="covers/{name}.png" '
             f'alt="a figure of notebook {name[:2]}"></a><div><h3><a href="notebooks/{name}.html">{name[:2]} · {title}'
-            f"</a></h3><p>You build {built}. Best score on unseen songs: {best[name]}. All cells take "
+            f"</a></h3><p>You build {built}. {what}: {best[name]}. All cells take "
             f'{took[name]:.1f} minutes.</p><audio controls preload="none" src="covers/{name}.mp3" '
             f'aria-label="ten seconds of notebook {name[:2]}"></audio></div></section>'
         )
@@ -123,13 +126,44 @@ def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str
         for kind, data in cover(nb, name).items():
             files[Path("extra") / "covers" / f"{name}.{kind}"] = data
     files[Path("index.md")] = contents().encode("utf-8")
+    files[Path("benchmarks.md")] = (ROOT / "benchmarks" / "RESULTS.md").read_bytes()
+    files |= {Path(path.name): path.read_bytes() for path in (ROOT / "benchmarks").glob("*.png")}
+    files[Path("README.md")] = files[Path("README.md")].replace(b"benchmarks/RESULTS.md)", b"benchmarks.md)")
     mirror(files, source)
     sphinx(source, made, work / "doctrees")
     pages = {path.relative_to(made): path.read_bytes() for path in made.rglob("*") if path.is_file()}
     still = re.compile(rb'<img class="nfs-still"[^>]*>')  # for readers that strip SVG, which a browser does not
     pages = {path: still.sub(b"", data) if path.suffix == ".html" else data for path, data in pages.items()}
+    pages = locked(pages)
     text = b"".join(data for path, data in pages.items() if path.suffix == ".html")
-    mirror({path: data for path, data in pages.items() if asked_for(path, text)}, site)
+    wanted = {path: data for path, data in pages.items() if asked_for(path, text)}
+    mirror(
+        {path: used_icons(data, text) if path.name == "fontawesome.js" else data for path, data in wanted.items()}, site
+    )
+
+
+def locked(pages: dict[Path, bytes]) -> dict[Path, bytes]:
+    """Each page with a Content-Security-Policy: what a title or an output smuggles in does not run.
+
+    Allowed are scripts in files of their own, the players', and of inline ones those of Sphinx's theme: what stands on
+    the two pages that hold nothing of ours, the name of the page, and MathJax's settings.
+    """
+    inline = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
+    theme = {
+        script for name in ("genindex.html", "search.html") for script in inline.findall(pages[Path(name)].decode())
+    }
+    varying = re.compile(
+        r"DOCUMENTATION_OPTIONS\.pagename = '[\w/-]+';|"
+        r'window\.MathJax = \{"options": \{"processHtmlClass": "[\w|]+"\}\}'
+    )
+    result = dict(pages)
+    for path in (path for path in pages if path.suffix == ".html"):
+        text = pages[path].decode("utf-8")
+        own = [script for script in inline.findall(text) if script in theme or varying.fullmatch(script)]
+        policy = content_policy(own, "https://colab.research.google.com")
+        meta = f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">'
+        result[path] = re.sub("<head>", lambda match, meta=meta: f"<head>\n{meta}", text, count=1).encode("utf-8")
+    return result
 
 
 def sphinx(source: Path, made: Path, cache: Path) -> None:
@@ -152,11 +186,18 @@ def asked_for(path: Path, pages: bytes) -> bool:
     if path.name == ".buildinfo" or path.suffix == ".map" or folder.startswith("_static/locales"):
         return False
     if folder.startswith("_static/mathjax/"):
-        parts = ("input/tex.js", "input/tex-base.js", "input/tex-full.js")  # tex-chtml.js holds them all
-        unused = ("output/svg", "input/asciimath", "input/mml", *parts)
+        parts = ("input/tex.js", "input/tex-base.js", "input/tex-full.js", "output/chtml.js", "fonts/tex.js")
+        unused = ("output/svg", "input/asciimath", "input/mml", "adaptors", "all-packages.js", *parts)
         spoken = folder.endswith("mathmaps") and path.stem not in ("en", "base")
         return not spoken and not any(part in path.as_posix() for part in unused)
     return named or folder not in ("_images", "_static/mathjax")
+
+
+def used_icons(script: bytes, pages: bytes) -> bytes:
+    """Font Awesome's script with the icons that a page names, of two thousand; the whole one, if it is written anew."""
+    icon = re.compile(rb'("?)([a-z0-9-]+)\1:\[\d+,\d+,\[[^\]]*\],"[0-9a-f]+",(?:"[^"]*"|\[[^\]]*\])\],?')
+    used = set(re.findall(rb"\bfa-([a-z0-9-]+)", pages))
+    return icon.sub(lambda found: found[0] if found[2] in used else b"", script)
 
 
 def mirror(files: dict[Path, bytes], folder: Path) -> None:

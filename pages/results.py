@@ -39,6 +39,18 @@ BUILT = {
         "Polyphony",
         "chords spelled note by note: counted, then by a Transformer that points; a benchmark that papers used",
     ),
+    "09-your-songs": (
+        "Your own songs",
+        "from a folder of music to a network that learned from it: families, an alphabet that grows, fine-tuning",
+    ),
+    "10-more-machines": (
+        "More machines than one",
+        "a training step that many processes take together, a mistake that is easily made, and runs that survive",
+    ),
+    "11-harmony": (
+        "Harmony",
+        "a network that fills in what is missing, in any order; rewriting; three voices under a melody; a blind test",
+    ),
 }
 SHIPPED = {  # notebook -> its network that writes melodies
     "02-fnn-gradcheck": "02-fnn",
@@ -77,6 +89,13 @@ def scores() -> dict[str, str]:
     card = json.loads((ROOT / "models" / "benchmark.json").read_text(encoding="utf-8"))
     jsb, nottingham = (card[name]["scores"]["test"]["network and counted"] for name in ("JSB_Chorales", "Nottingham"))
     result["08-polyphony"] = f"{jsb:.2f} nats a frame on JSB chorales, {nottingham:.2f} on Nottingham"
+    before, after = (printed("09-your-songs", rf"^{name} +(\d\.\d+)") for name in ("before", "after"))
+    result["09-your-songs"] = f"{after} on unseen Irish tunes; {before} before training"
+    off = printed("10-more-machines", r"^lengths mixed, 8 ranks: off by (\d+)\.")
+    result["10-more-machines"] = f"the usual mean over 8 processes is {off} % off the gradient, the weighted one exact"
+    card = json.loads((ROOT / "models" / "11-harmony.json").read_text(encoding="utf-8"))["scores"]
+    nats, counted = (card[f"test_nats_per_voice_step{end}"] for end in ("", "_counted"))
+    result["11-harmony"] = f"{nats:.3f} nats a voice-step of unseen chorales; counting {counted:.3f}"
     return dict(sorted(result.items()))
 
 

@@ -18,7 +18,7 @@ from packaging.version import VERSION_PATTERN, Version
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-FOR_TESTS = ("pytest", "pytest-xdist", "nbval", "hypothesis", "pyyaml", "nbconvert")
+FOR_TESTS = ("pytest", "pytest-xdist", "nbval", "hypothesis", "pyyaml", "nbconvert", "papermill", "psutil")
 
 
 def lowest(requirement: Requirement) -> str:

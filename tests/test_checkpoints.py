@@ -53,3 +53,29 @@ def test_a_failed_save_keeps_the_old_checkpoint(tmp_path):
         checkpoints.save(Net(3), "net", CARD | {"seed": object()}, tmp_path)
     assert (tmp_path / "net.safetensors").read_bytes() == before
     assert json.loads((tmp_path / "net.json").read_text())["seed"] == 0
+
+
+def test_a_card_that_is_none_is_said_by_name(tmp_path):
+    path = checkpoints.save(Net(3), "net", CARD, tmp_path).with_suffix(".json")
+    whole = json.loads(path.read_text())
+    for text in ("", "[]", "null", "[" * 100_000, "\x00"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="net.json is no card that can be read"):
+            checkpoints.load("net", Net, tmp_path)
+    path.write_text(json.dumps({key: whole[key] for key in whole if key != "hyperparameters"}))
+    with pytest.raises(ValueError, match="net.json has no hyperparameters; take it again"):
+        checkpoints.load("net", Net, tmp_path)
+    for settings in ({"height": 3}, {"width": "3"}, [3], {"width": -1}):
+        path.write_text(json.dumps(whole | {"hyperparameters": settings}))
+        with pytest.raises(ValueError, match="net.json describes no model that can be built"):
+            checkpoints.load("net", Net, tmp_path)
+
+
+def test_a_card_names_a_notebook_of_the_project_and_no_other_file(tmp_path):
+    path = checkpoints.save(Net(3), "net", CARD, tmp_path).with_suffix(".json")
+    cell = {"cell_type": "code", "source": "raise SystemExit", "metadata": {"tags": ["export"]}}
+    (tmp_path / "evil.ipynb").write_text(json.dumps({"cells": [cell]}))
+    for name in (str(tmp_path / "evil"), "../notebooks/01-markov", ["01-markov"], None):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"notebook": name, "class": "Net"}))
+        with pytest.raises((ValueError, FileNotFoundError), match="no model that can be built|there is no notebook"):
+            checkpoints.load("net", folder=tmp_path)

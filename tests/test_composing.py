@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from helpers.composing import Stopped, Writer, likeliest, note_writer, steps_of
+from helpers.composing import MomentWriter, Stopped, Writer, likeliest, note_writer, steps_of
 from helpers.encoders import GridEncoder, NoteEncoder, StringToIntEncoder
-from helpers.songs import Song
+from helpers.songs import Event, Song
 
 SONG = Song.from_tiny("3/4 c4 d e f g a8 r8")
 ALPHABET = StringToIntEncoder.fit([NoteEncoder().encode(SONG)])
@@ -110,3 +110,44 @@ def test_on_step_sees_every_token_and_may_stop():
 
     with pytest.raises(Stopped):
         WRITER.write(SONG.excerpt(2), max_length=50, on_step=enough)
+
+
+def spells(piece, said):
+    """p (89,): C and E on the piano's middle, then the end; a little of all that no moment may hold."""
+    p = torch.full((89,), 1e-4).double()
+    p[[0, 40, 44]] += torch.tensor({0: [0.0, 0.4, 0.6], 1: [0.3, 0.7, 0.0]}.get(len(said), [1.0, 0.0, 0.0])).double()
+    return p / p.sum()
+
+
+CHORDS = MomentWriter(spells)
+
+
+def test_chords_go_on_with_the_surprise_of_each_and_the_beginning_is_kept():
+    start = Song("x", "", "x", "C", "major", "3/4", tuple(Event(p, 1) for p in ((60, 64), (64,), (60, 64))))
+    song, surprise, given = CHORDS.write(start, max_length=40, seed=2)
+    assert given == 3 and song.events[:3] == start.events and len(song.events) == len(surprise) == 40
+    log = lambda said, token: -math.log(spells([], said)[token])
+    assert surprise[0] == pytest.approx(log((), 44) + log((44,), 40) + log((44, 40), 0))
+    assert surprise[1] == pytest.approx(log((), 44) + log((44,), 0))
+    assert all(tuple(sorted(set(event.pitches))) == event.pitches for event in song.events)
+    assert CHORDS.write(start, max_length=40, seed=2).song == song != CHORDS.write(start, max_length=40, seed=3).song
+
+
+def test_chords_begin_with_nothing_and_top_k_draws_only_the_likeliest():
+    song = CHORDS.write(None, max_length=12, top_k=1).song
+    assert {event.pitches for event in song.events} == {(60, 64), (60,)} and len(song.events) == 12  # patience
+    assert [event.pitches for event in song.events[:4]] == [(60, 64)] * 4
+
+
+def test_chords_that_cannot_be_begun_say_why_and_stop_when_asked():
+    with pytest.raises(ValueError, match="takes 7 quarters, and a song of 7 has no room"):
+        CHORDS.write(Song.from_tiny("4/4 c1 d2."), max_length=7)
+    with pytest.raises(ValueError, match="which no piano has"):
+        CHORDS.write(Song("x", "", "x", "C", "major", "4/4", (Event((120,), 4),)), max_length=9)
+
+    def enough(tokens):
+        if tokens == 5:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        CHORDS.write(None, max_length=9, on_step=enough)

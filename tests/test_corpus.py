@@ -81,6 +81,7 @@ def test_another_part_loads_fresh_and_from_the_cache_alike(own_cache, capsys):
     assert "was damaged" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "changed", "not json", "empty"])
 def test_a_damaged_cache_is_rebuilt_with_one_notice(own_cache, capsys, damage):
     fresh = load_essen("variant")
@@ -95,6 +96,7 @@ def test_a_damaged_cache_is_rebuilt_with_one_notice(own_cache, capsys, damage):
     assert "was damaged" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_cached_load_needs_no_music21(own_cache):
     load_essen("variant")
     code = "import sys; from helpers.corpus import load_essen; load_essen('variant'); print('music21' in sys.modules)"
@@ -224,6 +226,21 @@ def two_instruments(path, same):
     score.write("midi", path)
 
 
+def test_only_what_is_asked_for_is_read(own_cache, tmp_path):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    tune = "X:{n}\nT:Tune {n}\nM:2/4\nL:1/8\nK:G\n{notes}|B4|\n\n"
+    (songs / "two.abc").write_text(tune.format(n=1, notes="G2 A2") + tune.format(n=2, notes="[GB]2 A2"))
+    to_midi(Song.from_tiny("4/4 c4 d e f g2 a2 g1"), songs / "one.mid")
+    to_midi(Song.from_tiny("4/4 c4 d e f g2 f2 c1"), songs / "other.mid")
+    ids = {song.id for song in load_folder(songs).songs}
+    assert ids == {"two.abc#1", "two.abc#2", "one.mid", "other.mid"}
+    for some in ({"two.abc#2"}, {"one.mid", "two.abc#1"}, set()):
+        assert {song.id for song in load_folder(songs, melody=True, only=some).songs} == some
+    (line,) = load_folder(songs, melody=True, only=["two.abc#2"]).songs
+    assert [event.pitches for event in line.events] == [(71,), (69,), (71,)]
+
+
 def test_voices_of_one_instrument_become_chords(own_cache, tmp_path):
     two_instruments(tmp_path / "duo.mid", same=True)
     (song,) = load_folder(tmp_path, instrument=None).songs
@@ -253,6 +270,7 @@ def test_a_song_goes_through_midi_and_musicxml(own_cache, tmp_path):
     assert {song.meter for song in loaded.songs} == {"3/4"}
 
 
+@pytest.mark.slow
 def test_accidentals_hold_until_the_barline_where_asked(own_cache, tmp_path):
     (tmp_path / "a.abc").write_text("X:1\nM:4/4\nL:1/4\nK:C\n^F F =F F|F4|\n")
     (song,) = load_folder(tmp_path).songs
@@ -369,6 +387,7 @@ def test_a_midi_file_with_too_little_music_for_a_key_says_so(tmp_path, monkeypat
     assert "its key cannot be found" in rejected.reason
 
 
+@pytest.mark.slow
 def test_the_voices_of_the_chorales_need_no_cache(monkeypatch):
     two = load_chorales().songs[:2]
     made = [song for chorale in two for song in (chorale, chorale, chorale, chorale, chorale)]
@@ -383,6 +402,7 @@ def test_the_voices_of_the_chorales_need_no_cache(monkeypatch):
     assert all(count > 300 for count in calls)
 
 
+@pytest.mark.slow
 def test_the_voices_of_the_chorales_fit_the_chorales():
     songs, voices = load_chorales().songs, load_chorale_voices()
     assert len(songs) == len(voices) > 300

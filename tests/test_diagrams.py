@@ -37,6 +37,8 @@ DRAWN = {
     "short windows": (diagrams.windows_and_dense, (["60", "_", "62", "_", "64", "r"], 3), {}),
     "VAE": (diagrams.encoder_decoder, (True, 9216, 96), {}),
     "autoencoder": (diagrams.encoder_decoder, (False, 9216, 2), {}),
+    "two processes": (diagrams.two_ranks, (), {}),
+    "two processes, a song each": (diagrams.two_ranks, ([[200], [9]],), {}),
     "causal": (diagrams.dilations, (), {}),
     "causal, not dilated": (diagrams.dilations, ((1, 1, 1), 3), {}),
     "same": (diagrams.dilations, ((1, 1, 1), 3), {"causal": False}),

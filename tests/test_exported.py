@@ -78,7 +78,7 @@ def test_what_goes_wrong_is_said(notebook):
         exported.from_notebook(notebook("09-lacking", *lacking))
 
 
-@pytest.mark.parametrize("path", sorted(exported.NOTEBOOKS.glob("0*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(exported.NOTEBOOKS.glob("[0-9]*.ipynb")), ids=lambda path: path.stem)
 def test_no_definition_of_ours_hides_an_import(path):
     for cell in nbformat.read(path, as_version=4).cells:
         if "export" in cell.metadata.get("tags", ()):
@@ -99,3 +99,14 @@ def test_markov_is_exported():
         "recall",
         "recall_all",
     } <= set(vars(module))
+
+
+def test_a_file_that_is_no_notebook_is_said_by_name(notebook, tmp_path):
+    export = '{"cells": [{"cell_type": "code", "source": %s, "metadata": {"tags": ["export"]}}]}'
+    for text in ("", "{}", "[1]", '{"cells": [1]}', '{"cells": [{"cell_type": "code"}]}', export % "null"):
+        (tmp_path / "torn.ipynb").write_text(text)
+        with pytest.raises(ValueError, match="torn.ipynb is no notebook that can be read"):
+            exported.from_notebook("torn")
+    (tmp_path / "torn.ipynb").write_text(export % '"a\\u0000b"')
+    with pytest.raises(ImportError, match="exported cell 0 of notebook 'torn' fails"):
+        exported.from_notebook("torn")

@@ -191,7 +191,7 @@ def test_pages_are_files_of_their_own():
 
 def test_the_readme_says_which_notebooks_import_each_file():
     used = {}
-    for path in sorted((ROOT / "notebooks").glob("0*.ipynb")):
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         text = "\n".join(map(source, json.loads(path.read_text(encoding="utf-8"))["cells"]))
         for module, names in re.findall(r"from helpers(?:\.(\w+))?[\w.]* import ([\w, ]+)", text):
             for name in [module] if module else names.split(", "):

@@ -1,4 +1,6 @@
 import math
+import random
+from dataclasses import replace
 
 import pytest
 
@@ -42,3 +44,37 @@ def test_histogram_distance():
         histogram_distance(low, high, "rhythm")
     with pytest.raises(ValueError, match="no interval"):
         histogram_distance([tune("c4")], low, "interval")
+
+
+def test_a_run_is_found_where_python_finds_it():
+    dice = random.Random(3)
+    letters = [tune(f"{name}{length}") for name in "cdef" for length in (4, 8)]
+    song = lambda n: replace(letters[0], events=tuple(dice.choice(letters).events[0] for _ in range(n)))
+    songs = [song(n) for n in (1, 30, 200, 7)]
+    index = RunIndex([*songs, songs[2], songs[1]])  # repeats longer than what the places are sorted by
+    text = index.text
+    for length in (1, 2, 3, 5, 9, RunIndex.DEPTH - 1, RunIndex.DEPTH, RunIndex.DEPTH + 1, 150):
+        for start in range(0, len(text) - length, 3):
+            run = text[start : start + length]
+            assert index.find(run) == text.find(run)
+            assert index.find(run[:-1] + "?") == -1 == text.find(run[:-1] + "?")
+    assert RunIndex([]).find("?") == -1
+
+
+def test_a_search_reads_hardly_more_of_a_collection_ten_times_as_large():
+    class Counting(str):
+        read = 0
+
+        def __getitem__(self, place):
+            Counting.read += 1
+            return super().__getitem__(place)
+
+    dice, letters = random.Random(5), [tune(f"{name}{length}") for name in "cdefgab" for length in (2, 4, 8)]
+    song = lambda: replace(letters[0], events=tuple(dice.choice(letters).events[0] for _ in range(40)))
+    many, reads = [song() for _ in range(1000)], {}
+    for size in (100, 1000):
+        index = RunIndex(many[:size])
+        index.text, Counting.read = Counting(index.text), 0
+        longest_copied_run(song(), index)
+        reads[size] = Counting.read
+    assert 0 < reads[1000] < 2 * reads[100]

@@ -36,6 +36,13 @@ def test_there_are_notebooks_and_each_has_solutions():
     assert [path.name for path in SOLUTIONS] == [path.name for path in NOTEBOOKS]
 
 
+def test_the_studio_is_executed_top_to_bottom():
+    code = cells(NOTEBOOKS[0].with_name("studio.ipynb"), "code")
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    assert all(output["output_type"] == "execute_result" for cell in code for output in cell["outputs"])
+    assert sum(len(cell["outputs"]) for cell in code) == 2, "the Composer and the Harmoniser"
+
+
 @each_and_solution
 def test_executed_top_to_bottom_with_outputs_and_without_errors(path):
     code = cells(path, "code")

@@ -87,6 +87,12 @@ def test_the_contents_page_has_a_picture_a_sound_and_a_score_for_each_notebook(s
     assert page.count("solved: ") == len(make_site.SOLVED)
 
 
+def test_the_site_has_the_page_of_the_benchmarks(site):
+    page = (site / "benchmarks.html").read_text(encoding="utf-8")
+    assert "How cost grows" in page and len(re.findall(r'<img[^>]* src="_images/\w+\.png"', page)) == 2
+    assert 'href="benchmarks.html"' in (site / "README.html").read_text(encoding="utf-8")
+
+
 def test_where_styles_scripts_sound_and_svg_are_stripped_two_pictures_remain():
     block = Player(Song.from_tiny("4/4 c4 d e f", title="Stripped")).html
     for tag in ("style", "script", "svg", "audio"):
@@ -101,7 +107,7 @@ def test_where_styles_scripts_sound_and_svg_are_stripped_two_pictures_remain():
 
 
 def test_the_page_of_a_notebook_that_failed_says_so_and_no_other_does(site):
-    pages = {path.stem: path.read_text(encoding="utf-8") for path in site.glob("notebooks/0*.html")}
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in site.glob("notebooks/[0-9]*.html")}
     assert [name for name, text in pages.items() if "On this machine the notebook failed" in text] == [
         "02-fnn-gradcheck"
     ]

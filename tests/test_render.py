@@ -1,16 +1,20 @@
+import base64
 import inspect
 import io
 import re
 import subprocess
 import sys
 from fractions import Fraction
+from xml.etree import ElementTree
 
 import mido
+import nbformat
 import numpy as np
 import pytest
 import soundfile
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
+from nbclient import NotebookClient
 from PIL import Image
 
 from helpers import figures, midi, notation, sound
@@ -151,6 +155,21 @@ def test_every_key_can_be_written():
         for mode in ("major", "minor"):
             song = Song("x", "", "x", tonic, mode, "4/4", (Event((61,), 4),))
             assert "<svg" in notation.notation_svg(song)
+
+
+def test_arcs_join_the_notes_that_are_paired(tune):
+    rest = next(k for k, event in enumerate(tune.events) if not event.pitches)
+    svg = notation.joined_svg(tune, [(8, 0), (3, 1), (rest, 0)])
+    arcs = re.findall(r'<path d="M(\d+) -?\d+ C[^"]+ (\d+) -?\d+"/>', svg)
+    assert len(arcs) == 2  # none to the rest
+    heads = [int(x) + 110 for x in re.findall(r'class="notehead"><use [^>]*?(?:translate\(|\sx=")(\d+)', svg)]
+    sounding = [k for k, event in enumerate(tune.events) if event.pitches]
+    x_of = dict(zip(sounding, heads, strict=False))  # a tied note comes after them
+    assert [tuple(map(int, arc)) for arc in arcs] == [(x_of[8], x_of[0]), (x_of[3], x_of[1])]
+    ElementTree.fromstring(svg)
+    wrapped = Song("x", "", "x", "C", "major", "4/4", (Event((60,), 1), Event((67,), 1)) * 60)
+    assert "<path d=" in notation.joined_svg(wrapped, [(100, 0)])  # from one line to another
+    notation.png_of(notation.joined_svg(wrapped, [(100, 0)]))
 
 
 def test_notation_has_a_head_for_every_note_and_a_time_for_each(tune):
@@ -339,3 +358,29 @@ def test_the_first_staff_may_be_engraved_in_a_thread():
         "thread = threading.Thread(target=draw); thread.start(); thread.join(); draw(); print(drawn)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[4, 4]\n"
+
+
+def test_each_voice_has_the_colours_of_its_own_surprises():
+    voices = [Song.from_tiny("4/4 c'4 d' e' f' g'1"), Song.from_tiny("4/4 e2 g2 g1"), Song.from_tiny("4/4 C2. D4 C1")]
+    rows = [[0.3, 0.6, 0.9, 1.2, 1.5], [2.1, 2.4, 2.7], [4.2, 4.5, 4.8]]
+    player = Player(voices, surprise=rows)
+    for nats in (nats for row in rows for nats in row):
+        color = figures.surprise_color(nats)
+        assert player.html.count(f'color="{color}" fill="{color}"') == 1  # on the staff, each note once
+        assert f"surprise {nats:.2f} nats" in player.html  # on the roll
+    with pytest.raises(ValueError, match="2 rows of surprise for 3 voices"):
+        Player(voices, surprise=rows[:2])
+    with pytest.raises(ValueError, match="2 surprises for 3 events"):
+        Player(voices, surprise=[rows[0], rows[1], rows[2][:2]])
+
+
+def test_figures_of_a_notebook_are_sharp_with_and_without_music21():
+    """Which of them music21 sharpened depended on what was in the cache: a cached load does not import it."""
+    draw = "plt.plot([1, 2])\nplt.show()"
+    cells = ["import matplotlib.pyplot as plt\nimport helpers.figures", draw, f"import music21\n{draw}"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    NotebookClient(book, startup_timeout=600).execute()
+    for cell in book.cells[1:]:
+        (output,) = (one for one in cell.outputs if "data" in one)
+        width, _ = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).size
+        assert width // 2 == output.metadata["image/png"]["width"]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.events import events_of_stream
 from helpers.songs import Event, Song, pitch_class
 
 
@@ -163,3 +164,40 @@ def test_what_tiny_notation_cannot_write_is_named():
         with pytest.raises(ValueError, match=words):
             replace(Song.from_tiny("c4"), events=(event,)).to_tiny()
     assert replace(Song.from_tiny("c4"), events=(Event((), Fraction(5, 4)),)).to_tiny() == "4/4 r4 r16"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("c4 " * 7000, "21,000 characters is too long"),
+        ("trip{trip{c8 d e}}", "inside another"),
+        ("c" * 300 + "4", "is not a note"),
+        ("c" + "'" * 300, "is not a note"),
+        ("c4" + "." * 300, "is not a note"),
+        ("}" + "c" * 300, "do not match"),
+    ],
+)
+def test_a_typed_melody_without_end_is_refused_in_a_short_sentence(text, words):
+    """music21 took 19 s for braces in braces, and dropped a note of 300 letters in silence."""
+    with pytest.raises(ValueError, match=words) as mistake:
+        Song.from_tiny(text)
+    assert len(str(mistake.value)) < 300
+
+
+def test_a_chord_goes_on_only_if_all_its_notes_are_tied():
+    from music21 import chord, stream, tie
+
+    def two_chords(*tied):
+        first, second = (
+            chord.Chord(["C4", "E4", "G4"], quarterLength=1),
+            chord.Chord(["C4", "E4", "G4"], quarterLength=2),
+        )
+        for number in tied:
+            first.notes[number].tie, second.notes[number].tie = tie.Tie("start"), tie.Tie("stop")
+        score = stream.Stream([first, second])
+        return [(event.pitches, event.duration) for event in events_of_stream(score, merge_ties=True)]
+
+    struck = (60, 64, 67)
+    assert two_chords(0, 1, 2) == [(struck, 3)]
+    for some in ((), (0,), (1,), (0, 2), (1, 2)):
+        assert two_chords(*some) == [(struck, 1), (struck, 2)]

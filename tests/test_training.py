@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers import files, training
+from helpers.training import loop
 
 ROWS = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
 BATCHES = DataLoader(TensorDataset(ROWS, ROWS.sum(1, keepdim=True)), 8, shuffle=True)  # 5 an epoch
@@ -171,7 +172,7 @@ def test_tensorboard_reads_what_was_logged_once_for_each_epoch(tmp_path, monkeyp
                 raise KeyboardInterrupt
             files.write_atomically(path, data)
 
-        patch.setattr(training, "write_atomically", write)
+        patch.setattr(loop, "write_atomically", write)
         fit(network(), BATCHES, loss, epochs=3, validate=validate, run=tmp_path)
     curve = fit(network(), BATCHES, loss, epochs=3, validate=validate, run=tmp_path)
     log = EventAccumulator(str(tmp_path)).Reload()

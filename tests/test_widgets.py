@@ -11,7 +11,7 @@ import mido
 import pytest
 import torch
 
-from helpers.composing import note_writer
+from helpers.composing import MomentWriter, note_writer
 from helpers.encoders import NoteEncoder, StringToIntEncoder
 from helpers.midi import to_midi
 from helpers.songs import Song
@@ -58,6 +58,21 @@ def entropy(song):
 def midi_of(block):
     data = re.search(r"data:audio/midi;base64,([^\"]+)", block)[1]
     return mido.MidiFile(file=io.BytesIO(base64.b64decode(data)))
+
+
+def test_chords_are_composed_played_and_saved():
+    after = {0: torch.eye(89)[44], 1: (torch.eye(89)[40] + torch.eye(89)[35]) / 2}
+    chords = MomentWriter(lambda piece, said: after.get(len(said), torch.eye(89)[0]).double())
+    composer = Composer({"chords": chords}, songs=[SCALE])
+    for name, value in {"way": "typed", "start": "4/4 c4 e", "length": 8, "key": 2}.items():
+        getattr(composer, name).value = value
+    composer.compose()
+    assert not composer.message.value, composer.message.value
+    notes = [m.note for track in midi_of(shown(composer)).tracks for m in track if m.type == "note_on" and m.velocity]
+    assert notes[:2] == [74, 78] and set(notes[2:]) == {66, 62, 57} and len(notes) == 2 + 2 * 6
+    composer.start.value = "4/4 c1 c c"
+    composer.compose()
+    assert "the beginning alone takes 12 quarters" in composer.message.value and len(composer.shown.children) == 1
 
 
 # ---- every control has its effect in what is heard ----

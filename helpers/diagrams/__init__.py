@@ -3,7 +3,7 @@
 Each is made by code and 360 points wide, so that a phone shows it without scaling; letters are never smaller than
 10 points there. A drawing has a white sheet of its own and an alternative text, and is readable in greyscale.
 
-Notebook: 01-markov to 06-attention, and 08-polyphony.
+Notebook: 01-markov to 06-attention, 08-polyphony and 10-more-machines.
 """
 
 from helpers.diagrams.attention import transformer_block
@@ -12,6 +12,7 @@ from helpers.diagrams.convolutions import dilations, gated_layer, skips
 from helpers.diagrams.kit import Drawing
 from helpers.diagrams.layers import encoder_decoder, feedforward, one_row
 from helpers.diagrams.polyphony import reader_and_speller, spelled_moment
+from helpers.diagrams.ranks import two_ranks
 from helpers.diagrams.recurrent import lstm_cell, unrolled_rnn, windows_and_dense
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "song_as_chain",
     "spelled_moment",
     "transformer_block",
+    "two_ranks",
     "unrolled_rnn",
     "windows_and_dense",
 ]

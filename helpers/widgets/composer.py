@@ -17,6 +17,7 @@ from helpers.player import Player
 from helpers.songs import Song
 from helpers.widgets.melody import MelodyInput
 from helpers.widgets.parts import ROW, Panel, button, column, enable, labelled
+from helpers.widgets.turns import turn
 from helpers.widgets.upload import FileInput
 
 KEYS = ("C", "D♭", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
@@ -183,6 +184,8 @@ class Composer(Panel):
         self.beginning = begin = Beginning(songs)
         self.way, self.start, self.drawn, self.file = begin.way, begin.start, begin.drawn, begin.file
         self.picked, self.first, self.beginning_of_song = begin.picked, begin.first, begin.song
+        sliders = (self.temperature, self.top_k, self.length, self.tempo, self.seed, self.first)
+        self._bounds = [(slider, slider.min, slider.max) for slider in sliders]  # a page could move them, too
         self.button = button("Compose", "Write a song with these settings", self.start_writing, button_style="primary")
         self.again = button("Again", "Write another one: the next seed", lambda: self.start_writing(again=True))
         self.stop = button("Stop", "", self.stop_writing)
@@ -203,7 +206,7 @@ class Composer(Panel):
         words = self.beginning.in_words()
         if start is None:
             return start, words
-        start, octaves = in_register(start)
+        start, octaves = in_register(start, self.models[self.model.value].centres)
         many = f"{abs(octaves)} octave{'s' * (abs(octaves) > 1)}"
         return start, words + (f", {many} {'lower' if octaves < 0 else 'higher'}" if octaves else "")
 
@@ -211,8 +214,11 @@ class Composer(Panel):
         """All settings as they stand.
 
         Raises:
-            ValueError: as `Beginning.song`.
+            ValueError: as `Beginning.song`, or for a slider that stands outside its bounds.
         """
+        for slider, low, high in self._bounds:
+            if not low <= slider.value <= high:
+                raise ValueError(f"{slider.description} is {slider.value:g}; it goes from {low:g} to {high:g}.")
         start, begun = self._start()
         return Settings(
             model=self.model.value,
@@ -302,9 +308,17 @@ class Composer(Panel):
 
     def _write(self, settings: Settings) -> None:
         try:
-            self.compose(settings)
+            with turn(self._wait):
+                self.compose(settings)
+        except Stopped:
+            self.say("Stopped before it began.")
         finally:
             self._busy(False)
+
+    def _wait(self, before: int) -> None:
+        if self._stopping.is_set():
+            raise Stopped
+        self.say(f"{before} before you; your take begins when that many are done.")
 
     def _busy(self, busy: bool) -> None:
         writing = "A song is being written; press Stop first"

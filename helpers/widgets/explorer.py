@@ -5,6 +5,7 @@ Notebook: 04-autoencoder-vae.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ class Map(FrontEnd):
     Notebook: 04-autoencoder-vae, inside the LatentExplorer.
     """
 
+    from_page = ("point",)
     _esm = Path(__file__).with_name("explorer.js")
     songs = traitlets.List().tag(sync=True)
     legend = traitlets.List().tag(sync=True)
@@ -158,7 +160,7 @@ class LatentExplorer(Panel):
         return Map(reach=reach, legend=[[str(kind), color[kind]] for kind in kinds if kind], songs=songs)
 
     def _listen_to_controls(self) -> None:
-        self.map.observe(lambda change: self._move(change["new"]), "point")
+        self.map.observe(lambda change: self._clicked(change["new"]), "point")
         for control in (self.song, self.goal, self.way):
             control.observe(lambda _: self._go(), "value")
         for slider in self.sliders:
@@ -233,6 +235,14 @@ class LatentExplorer(Panel):
         self._at_home = [round(round(value / STEP) * STEP, 2) for value in self.axes.place(self._base).tolist()]
         self.map.way = [self.points[control.value, :2].tolist() for control in (self.song, self.goal)]
         self._move(self._at_home)
+
+    def _clicked(self, point: list) -> None:
+        """Goes where the page says; a point that is none leaves everything as it was."""
+        if len(point) == 2 and all(type(value) in (int, float) and math.isfinite(value) for value in point):
+            self._move(point)
+            return
+        self._mark()
+        self.say("The page sent a point that is none; it is not taken. Load the page again.")
 
     def _move(self, point: Sequence[float]) -> None:
         """Puts the sliders, or the first two of them, at a point."""

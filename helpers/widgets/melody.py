@@ -30,6 +30,7 @@ class Grid(FrontEnd):
     Notebook: 01-markov, inside the Composer.
     """
 
+    from_page = ("notes",)
     _esm = Path(__file__).with_name("melody.js")
     _css = Path(__file__).with_name("melody.css")
     notes = traitlets.List().tag(sync=True)
@@ -71,6 +72,7 @@ class MelodyInput(Panel):
             raise ValueError(f"a grid from pitch {low} to {high} has no rows; give a low and a higher MIDI number.")
         super().__init__()
         self._encoder, self._like = GridEncoder(self.step), None  # a song whose meter and upbeat are kept
+        self._kept: list[list[int]] = []  # the notes that stand in the grid
         self.readable = True
         names = [pitch_name(pitch) for pitch in range(low, high + 1)]
         label = f"melody: rows are pitches, columns are steps of {step} quarter notes; arrows move, space sets a note, "
@@ -141,13 +143,30 @@ class MelodyInput(Panel):
         self._like, self.readable = song, True
         with self.quietly():
             self.grid.bar = float((song.measure_length if song else 4) / self.step)
-            self.grid.notes = notes
+            self.grid.notes = self._kept = notes
 
     def _drawn(self) -> None:
         if not self.quiet:
-            self.readable = True
+            if not self._fits(self.grid.notes):
+                with self.quietly():
+                    self.grid.notes = self._kept
+                self.say("The page sent notes that no grid holds; they are not taken. Load the page again.")
+                return
+            self.readable, self._kept = True, self.grid.notes
             self.say("")
             self._write_text()
+
+    def _fits(self, notes: list) -> bool:
+        """Whether these are notes of the grid, in order, no two of them together."""
+        end = 0
+        for note in notes:
+            if not isinstance(note, list) or [type(number) for number in note] != [int] * 3:
+                return False
+            pitch, first, length = note
+            if not (self.low <= pitch <= self.high and end <= first and 1 <= length <= self.grid.steps - first):
+                return False
+            end = first + length
+        return True
 
     def _write_text(self) -> None:
         with self.quietly():

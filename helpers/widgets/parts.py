@@ -24,11 +24,22 @@ class FrontEnd(anywidget.AnyWidget):
 
     Attributes:
         colors: CSS variables, for the style attribute of its root.
+        from_page: names of the attributes that the page may set; all others are for it to read.
 
     Notebook: none: the grid, the map and the file field are made of it.
     """
 
+    from_page: tuple[str, ...] = ()
     colors = traitlets.Unicode(css_variables()).tag(sync=True)
+
+    def set_state(self, sync_data: dict) -> None:
+        """Takes over what a page sends, of the attributes that are its to set, and of the right kind.
+
+        Args:
+            sync_data: name -> value, from the page or from whoever pretends to be one.
+        """
+        with contextlib.suppress(traitlets.TraitError):  # the attribute stays as it was
+            super().set_state({name: value for name, value in sync_data.items() if name in self.from_page})
 
     def __repr__(self):
         return f"{type(self).__name__}()"

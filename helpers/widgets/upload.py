@@ -16,10 +16,12 @@ import traitlets
 
 from helpers.corpus import load_file
 from helpers.readers import SUFFIXES
+from helpers.reasons import shown
 from helpers.songs import Song
 from helpers.widgets.parts import FrontEnd, status
 
 LARGEST_FILE = 2_000_000  # bytes; a notebook server cuts the connection at 10 MB, so the browser looks first
+MOST_FILES = 200  # of one page, each read in seconds that limits.SECONDS counts
 
 
 class Chooser(FrontEnd):
@@ -44,8 +46,22 @@ class FileInput(widgets.VBox):
     def __init__(self):
         self.song: Song | None = None
         self.chooser, self.message = Chooser(), widgets.HTML()
-        self.chooser.on_msg(lambda _, content, buffers: self.choose(**content))
+        self._left = MOST_FILES
+        self.chooser.on_msg(lambda _, content, buffers: self._received(content))
         super().__init__([self.chooser, self.message])
+
+    def _received(self, content) -> None:
+        """Takes a message of the page; one that its script does not send is refused."""
+        kinds = {"name": str, "size": int, "data": (str, type(None))}
+        named = isinstance(content, dict) and content.keys() == kinds.keys()
+        if not named or not all(isinstance(content[name], kind) for name, kind in kinds.items()):
+            self.message.value = status("The page sent something that is no file; it is not read. Load the page again.")
+            return
+        if self._left <= 0:
+            self.message.value = status(f"{MOST_FILES} files were chosen on this page; load it again to go on.")
+            return
+        self._left -= 1
+        self.choose(**content)
 
     def choose(self, name: str, size: int, data: str | None = None) -> None:
         """Takes a file, or says why not and keeps the one before.
@@ -77,7 +93,8 @@ def song_in(name: str, size: int, data: str | None) -> Song:
 
     Notebook: none: called by the Composer.
     """
-    name = name.replace("\\", "/").rsplit("/", 1)[-1]
+    name = name.replace("\\", "/").rsplit("/", 1)[-1][-100:]
+    size = max(size, len(data or "") * 3 // 4 - 2)  # what it says, and what it is
     if size > LARGEST_FILE:
         raise ValueError(
             f"{name!r} has {size / 1e6:.1f} MB, and {LARGEST_FILE / 1e6:.0f} MB is the most that fits; "
@@ -87,14 +104,18 @@ def song_in(name: str, size: int, data: str | None) -> Song:
         raise ValueError(f"the browser could not read {name!r}; choose it again.")
     if not size or not data:
         raise ValueError(f"{name!r} is empty; choose a file with music in it.")
+    try:
+        content = base64.b64decode(data, validate=True)
+    except ValueError:
+        raise ValueError(f"{name!r} was damaged on its way from the page; choose it again.") from None
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"{name!r} is no music file that can be read; use one of {', '.join(SUFFIXES)}.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / (re.sub(r"[^\w -]+", "_", Path(name).stem)[:80] + suffix)
-        path.write_bytes(base64.b64decode(data))
+        path.write_bytes(content)
         corpus = load_file(path, "all")
     if not corpus.songs:
         reason = corpus.rejected[0].reason if corpus.rejected else "there is no music in it"
         raise ValueError(f"{name!r} cannot be used: {reason}".rstrip(".") + ".")
-    return replace(corpus.songs[0].skyline(), title=corpus.songs[0].title or name, id=name)
+    return replace(corpus.songs[0].skyline(), title=corpus.songs[0].title or shown(name), id=shown(name))

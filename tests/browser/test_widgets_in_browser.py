@@ -319,6 +319,12 @@ def test_studio_is_a_page_without_code(page, tmp_path, pictures):
         player.wait_for()
         assert player.evaluate(SOUND)["seconds"] > 3
         page.screenshot(path=pictures / "studio-1200.png", full_page=True)
+        harmoniser = page.locator(".nfs-harmoniser")
+        harmoniser.get_by_role("button", name="Harmonise").click()
+        four = harmoniser.locator(".nfs-player").first
+        four.wait_for()
+        assert four.locator(".nfs-staff g.staff").count() >= 4 and four.evaluate(SOUND)["loudness"] > 0.005
+        assert "choir" in four.inner_text()
         composer.get_by_label("begin with").select_option("drawn")
         composer.locator(".nfs-grid button[data-pitch='60'][data-step='0']").click()
         wait_value(page, composer.get_by_label("as text"), "4/4 c8")
@@ -329,3 +335,82 @@ def test_studio_is_a_page_without_code(page, tmp_path, pictures):
         assert sizes[1] <= sizes[0] + 2, sizes
     finally:
         stop(server)
+
+
+HARMONISER = """
+from functools import partial
+from helpers import checkpoints
+from helpers.exported import from_notebook
+from helpers.songs import Song
+from helpers.widgets import BlindTest, Harmoniser
+harmony = from_notebook("11-harmony")
+tune = Song.from_tiny("4/4 c4 d e f g2 g a4 g f e d1", title="A tune")
+harmoniser = Harmoniser(partial(harmony.harmonise, checkpoints.load("11-harmony").model), songs=[tune])
+harmoniser
+"""
+BLIND = """
+pairs = [(tune, tune.transpose(k)) for k in (1, 2)]
+BlindTest(pairs, harmony.interval_of, seed=0)
+"""
+
+
+def test_a_melody_is_harmonised_kept_in_part_and_saved(page, lab, pictures):
+    open_and_run(page, lab, lab.write("harmoniser.ipynb", HARMONISER, BLIND))
+    panel = page.locator(".nfs-harmoniser")
+    again = panel.get_by_role("button", name="Again")
+    assert again.is_disabled()
+    panel.get_by_role("button", name="Harmonise").click()
+    player = panel.locator(".nfs-player").first
+    player.wait_for()
+    sound = player.evaluate(SOUND)
+    assert sound["seconds"] > 8 and sound["loudness"] > 0.005
+    assert player.locator(".nfs-staff g.staff").count() >= 4 * 4  # four staves in four bars
+    heads, bars = notes_shown(player)
+    assert heads == bars > 20
+    colors = player.locator(".nfs-staff g.note[fill]").evaluate_all("all => all.map(n => n.getAttribute('fill'))")
+    assert len(set(colors)) > 3  # of surprise
+    bass = lambda take: take.locator(".nfs-roll rect[id^=roll-3]").evaluate_all(
+        "all => all.map(n => n.id + n.textContent)"
+    )
+    first = bass(player)
+    panel.get_by_label("keep the bass").check()
+    panel.get_by_label("keep bars").select_option(["bar 2"])
+    again.click()
+    panel.get_by_text("kept: the bass, bar 2").wait_for()
+    second = bass(panel.locator(".nfs-player").first)
+    name = lambda note: note.split(",")[0]  # the surprise after it may change
+    assert list(map(name, second)) == list(map(name, first))
+    assert panel.locator(".nfs-player").count() == 2
+    for kind, end in (("MIDI", "mid"), ("MusicXML", "musicxml")):
+        with page.expect_download() as download:
+            panel.locator(".nfs-player").first.get_by_role("link", name=kind, exact=True).click()
+        data = Path(download.value.path()).read_bytes()
+        assert download.value.suggested_filename.endswith(end)
+        if kind == "MIDI":
+            struck = [m for m in mido.MidiFile(file=io.BytesIO(data)) if m.type == "note_on" and m.velocity]
+            assert len(struck) > 20 and {m.note for m in struck} >= {60, 62, 64}
+        else:
+            assert len(converter.parseData(data.decode(), format="musicxml").parts) == 4
+
+    # a melody clicked into the grid
+    panel.get_by_label("melody").select_option("drawn")
+    panel.get_by_role("button", name="Harmonise").click()
+    panel.get_by_text("the grid is empty").wait_for()
+    for step, pitch in ((0, 72), (2, 74), (4, 76), (6, 72)):
+        panel.locator(f".nfs-grid button[data-pitch='{pitch}'][data-step='{step}']").click()
+    wait_value(page, panel.get_by_label("as text"), "4/4 c'8 r8 d'8 r8 e'8 r8 c'8")
+    panel.get_by_role("button", name="Harmonise").click()
+    panel.locator(".nfs-title", has_text="seed 2").nth(1).wait_for()  # the second take with this seed
+    assert panel.locator(".nfs-player").count() == 3
+    panel.screenshot(path=pictures / "harmoniser-1200.png")
+    as_wide_as_a_phone(page, panel)
+    panel.screenshot(path=pictures / "harmoniser-400.png")
+
+    # the blind test below it
+    blind = page.locator(".nfs-blind")
+    blind.get_by_role("button", name="Begin").click()
+    for number in (1, 2):
+        blind.locator(".nfs-title", has_text=f"A of pair {number}").wait_for()
+        blind.get_by_role("button", name="A is Bach").and_(blind.locator(":enabled")).click()
+    blind.get_by_text("of 2 right; the interval").wait_for()
+    assert blind.get_by_role("button", name="A is Bach").is_disabled()

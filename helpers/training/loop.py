@@ -1,4 +1,4 @@
-"""What surrounds a training loop, once: best weights, resuming, TensorBoard, a progress bar.
+"""What surrounds a training loop on one process: best weights, resuming, TensorBoard, a progress bar.
 
 Notebook: 02-fnn-gradcheck and later; 03-lstm writes the loop out and checks that `fit` takes the same steps.
 """
@@ -96,7 +96,7 @@ def fit(model, batches, loss, *, epochs, validate=None, run=None, progress=True,
         raise ValueError("there are no batches, or they cannot be counted; give a DataLoader or a list.")
     if (recipe.schedule and not recipe.optimizer) or (run is not None and recipe.seed is None):
         raise ValueError("a schedule needs its optimizer, and a run in a folder a seed.")
-    so_far = _Run(run, model, recipe, epochs, steps)
+    so_far = Run(run, model, recipe, epochs, steps)
     options = {"total": steps * epochs, "initial": steps * len(so_far.curve), "unit": "step", "mininterval": 0.5}
     with so_far.log, tqdm(**options, file=sys.stdout, disable=not progress) as bar:
         for _ in range(len(so_far.curve), epochs):
@@ -107,17 +107,31 @@ def fit(model, batches, loss, *, epochs, validate=None, run=None, progress=True,
     return so_far.curve
 
 
-class _Run:
+class Run:
     """A run so far: its curve, its best weights, and the folder where they are kept, if there is one.
 
     `last.pt` in that folder is all it takes to go on. It is replaced after each epoch, by renaming: an interruption at
     any moment leaves the old file or the new one.
+
+    Args:
+        folder: where it is kept, or None.
+        model: torch.nn.Module.
+        recipe: a Recipe.
+        epochs: how many there are in all.
+        steps: of each epoch.
+        nature: what else must be the same for the run to go on, as {what: value}.
+
+    Raises:
+        ValueError: if the folder holds another run, or a file that cannot be read.
+
+    Notebook: none; `fit` and helpers.training.ranks keep their runs in one.
     """
 
-    def __init__(self, folder, model, recipe, epochs, steps):
+    def __init__(self, folder, model, recipe, epochs, steps, nature=None):
         self.folder, self.model, self.recipe = folder, model, recipe
         self.curve, self.best, self.log = [], None, contextlib.nullcontext()
-        self.nature = {f"the shape of {name}": str(tuple(tensor.shape)) for name, tensor in model.state_dict().items()}
+        self.nature = dict(nature or {})
+        self.nature |= {f"the shape of {name}": str(tuple(w.shape)) for name, w in model.state_dict().items()}
         self.nature["the recipe"] = " ".join(f"{epochs} epochs of {steps} steps, {recipe}".split())
         self.optimizer, self.schedule = recipe.optimizer, recipe.schedule
         if self.optimizer is None:
@@ -127,14 +141,22 @@ class _Run:
         self.parts = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
         if folder is not None:
             if (Path(folder) / "last.pt").is_file():
-                self._resume(Path(folder) / "last.pt")
+                self.resume((Path(folder) / "last.pt").read_bytes())
             from torch.utils.tensorboard import SummaryWriter  # takes seconds where TensorFlow is installed
 
             # nothing counts that an interrupted epoch has logged
             self.log = SummaryWriter(folder, purge_step=len(self.curve) or None)
 
-    def epoch(self, batches, loss, validate, took_step):
-        """Goes through the batches once; returns a word about it."""
+    def epoch(self, batches, loss, validate, took_step) -> str:
+        """Goes through the batches once; returns a word about it.
+
+        Args:
+            batches, loss, validate: as `fit`.
+            took_step: called after each step.
+
+        Raises:
+            FloatingPointError: if a loss is not a number.
+        """
         number = len(self.curve)
         if self.recipe.seed is not None:
             torch.manual_seed(self.recipe.seed + number)
@@ -148,20 +170,35 @@ class _Run:
         score = None if validate is None else float(validate(self.model))
         if math.isnan(trained + (score or 0)):
             raise FloatingPointError(f"the loss of epoch {number + 1} is not a number; try a smaller rate.")
+        self.keep(trained, score)
+        if self.folder is not None:
+            self.write_log()
+            write_atomically(Path(self.folder) / "last.pt", self.packed())
+        return f"epoch {number + 1}" + ("" if score is None else f", validation {score:.3f}")
+
+    def keep(self, trained: float, score: float | None) -> None:
+        """Ends an epoch.
+
+        Args:
+            trained: its mean training loss.
+            score: its validation score, if there is one; the best one's weights are kept.
+        """
         self.curve.append((trained, score))
         if score is not None and score == min(earlier for _, earlier in self.curve):
             self.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        if self.folder is not None:
-            self._save()
-        return f"epoch {number + 1}" + ("" if score is None else f", validation {score:.3f}")
 
-    def _resume(self, path):
+    def resume(self, data: bytes) -> dict:
+        """Goes on from what `packed` gave; returns all that is in it.
+
+        Raises:
+            ValueError: if it cannot be read, or is another run's.
+        """
         try:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
+            saved = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except Exception as error:
-            raise ValueError(f"{path} cannot be read; delete it to begin anew.") from error
+            raise ValueError(f"{Path(self.folder) / 'last.pt'} cannot be read; delete it to begin anew.") from error
         there, here = saved["nature"], self.nature
-        for key in {**there, **here}:
+        for key in {**here, **there}:
             if there.get(key) != here.get(key):
                 raise ValueError(
                     f"the folder {self.folder} holds another run: {key} was {there.get(key)} there and is "
@@ -170,14 +207,23 @@ class _Run:
         for name, part in self.parts.items():
             part.load_state_dict(saved[name])
         self.curve, self.best = saved["curve"], saved["best"]
+        return saved
 
-    def _save(self):
+    def write_log(self) -> None:
+        """Writes the last epoch for TensorBoard."""
         values = *self.curve[-1], self.optimizer.param_groups[0]["lr"]
         for name, value in zip(("training loss", "validation", "learning rate"), values, strict=True):
             if value is not None:
                 self.log.add_scalar(name, value, len(self.curve) - 1)
         self.log.flush()
+
+    def packed(self, **more) -> bytes:
+        """All it takes to go on, as the bytes of a file.
+
+        Args:
+            more: what else is to be kept.
+        """
         state = {name: part.state_dict() for name, part in self.parts.items()}
         file = io.BytesIO()
-        torch.save(state | {"nature": self.nature, "curve": self.curve, "best": self.best}, file)
-        write_atomically(Path(self.folder) / "last.pt", file.getvalue())
+        torch.save(state | {"nature": self.nature, "curve": self.curve, "best": self.best} | more, file)
+        return file.getvalue()

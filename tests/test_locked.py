@@ -1,0 +1,249 @@
+"""What is locked: nothing listens but on loopback, no door without its token, no pickle, pins with their hashes."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from helpers import cache
+from helpers.songs import Song
+from helpers.widgets import LARGEST_FILE, Composer, LatentExplorer, MelodyInput, song_in
+from helpers.widgets.turns import turn
+from helpers.widgets.upload import MOST_FILES, FileInput
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+from lab import free_port, quiet_environment, stop, wait_for  # noqa: E402 (it lies in the folder above)
+
+TUNE = base64.b64encode(b"X:1\nT:x\nM:4/4\nL:1/4\nK:G\nGABc|d2d2|\n").decode()
+
+
+# ---- servers ----
+
+
+def command_of(target: str) -> list[str]:
+    """The last line that `make target` would run, with this Python and without a browser."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("there is no make on this machine")
+    apart = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = [make, "--no-print-directory", "-n", target]  # this may be part of `make test`, which would add lines
+    text = subprocess.run(command, cwd=ROOT, env=apart, capture_output=True, text=True, check=True).stdout
+    words = re.sub(r"\\\n\s*", " ", text).strip().splitlines()[-1].split()
+    return [sys.executable, *words[1:], "--no-browser"]
+
+
+def listening(process) -> set[str]:
+    """The addresses where a process and its children wait for connections."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    found = [c.laddr.ip for one in family for c in one.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    return set(found)
+
+
+def status_of(address: str, method="GET") -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=120) as answer:
+            return answer.status, answer.geturl()
+    except urllib.error.HTTPError as error:
+        return error.code, error.geturl()
+
+
+@pytest.mark.slow
+def test_the_lab_listens_on_loopback_and_asks_for_its_token(tmp_path):
+    pytest.importorskip("jupyterlab")
+    port = free_port()
+    command = [*command_of("lab"), f"--port={port}", "--allow-root", "--ServerApp.port_retries=0"]
+    log = tmp_path / "lab.log"
+    with open(log, "w") as file:
+        server = subprocess.Popen(command, cwd=ROOT, env=quiet_environment(tmp_path), stdout=file, stderr=file)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api", server, any_answer=True)
+        assert status_of(f"http://127.0.0.1:{port}/api/contents")[0] == 403
+        assert status_of(f"http://127.0.0.1:{port}/api/kernels", "POST")[0] == 403
+        token = re.search(r"token=(\w{20,})", log.read_text())[1]
+        assert status_of(f"http://127.0.0.1:{port}/api/kernels?token={token}", "POST")[0] == 201
+        lines = [" ".join(child.cmdline()) for child in psutil.Process(server.pid).children()]
+        assert any("ipykernel" in line for line in lines)  # which listens too
+        assert listening(server) == {"127.0.0.1"}
+    finally:
+        stop(server)
+
+
+@pytest.mark.slow
+def test_the_studio_listens_on_loopback_and_asks_for_its_token(tmp_path):
+    pytest.importorskip("voila")
+    port = free_port()
+    log = tmp_path / "studio.log"
+    with open(log, "w") as file:
+        command = [*command_of("studio"), f"--port={port}"]
+        server = subprocess.Popen(command, cwd=ROOT, env=quiet_environment(tmp_path), stdout=file, stderr=file)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/static/", server, any_answer=True)
+        code, where = status_of(f"http://127.0.0.1:{port}/")
+        assert (code, "/login" in where) in ((200, True), (403, False))  # and no kernel was started for nobody
+        assert not psutil.Process(server.pid).children() and listening(server) == {"127.0.0.1"}
+        token = re.search(r"token=(\w{20,})", log.read_text())[1]
+        for path in ("studio.ipynb", "voila/files/studio.ipynb", "voila/files/../pyproject.toml"):
+            assert status_of(f"http://127.0.0.1:{port}/{path}?token={token}")[0] in (403, 404), path
+    finally:
+        stop(server)
+
+
+def test_idle_kernels_of_the_studio_end():
+    words = command_of("studio")
+    timeout = next(word for word in words if "cull_idle_timeout" in word)
+    assert int(timeout.partition("=")[2]) <= 3600 and "--MappingKernelManager.cull_connected=True" in words
+
+
+# ---- files ----
+
+
+def test_nothing_is_pickled_to_disk_or_from_it():
+    """torch.load reads only weights unless it is told otherwise: torch 2.6 and later, which pyproject.toml asks for."""
+    unsafe = r"weights_only\s*=\s*False|allow_pickle\s*=\s*True|(?:pickle|joblib)\.(?:dump|load)|shelve\.|marshal\."
+    sources = [*ROOT.glob("helpers/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("benchmarks/*.py")]
+    found = [(path.name, line) for path in sources for line in re.findall(unsafe, path.read_text(encoding="utf-8"))]
+    for path in ROOT.glob("notebooks/**/*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        found += [(path.name, line) for line in re.findall(unsafe, code)]
+    assert found == []
+
+
+def test_what_lies_in_the_project_is_no_pickle():
+    for path in (
+        path for folder in ("models", "data", "benchmarks", "notebooks") for path in (ROOT / folder).rglob("*")
+    ):
+        if path.is_file() and "cache" not in path.parts and path.suffix != ".pyc":
+            head = path.read_bytes()[:4]
+            assert head[:1] != b"\x80" or path.suffix == ".safetensors", path
+            assert head != b"PK\x03\x04", f"{path} is an archive, as torch.save writes"
+
+
+def test_each_dependency_has_its_hashes():
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    blocks = re.split(r"\n(?=\S)", (ROOT / "constraints-hashes.txt").read_text())
+    hashed = {}
+    for block in (block for block in blocks if not block.startswith("#")):
+        name, version = re.match(r"([\w.-]+)==([\w.+]+)", block).groups()
+        hashed[name] = version
+        assert re.findall(r"--hash=sha256:[0-9a-f]{64}", block), name
+    plain = lambda name: name.lower().replace("_", "-")
+    missing = {name: version for name, version in pins.items() if hashed.get(plain(name)) != version}
+    assert not missing, "make constraints-hashes.txt again, as its first lines say"
+
+
+def test_a_cache_that_a_stranger_wrote_is_refused(tmp_path, capsys):
+    """Its checksum is right; what it says is not."""
+    song = [["x", "", "x", "C", "major", "4/4", "0"], [0]]
+    for events, songs in (
+        ([[[60], "1/0"]], [song]),
+        ([[[60], "1"]], [[*song[:1], [7]]]),
+        ([[["a"], "1"]], []),
+        (5, []),
+    ):
+        body = json.dumps({"events": events, "songs": songs, "rejected": []})
+        path = tmp_path / "cache.json"
+        path.write_text(json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}))
+        assert cache._from_cache(path) is None
+        assert "was damaged; reading the songs again" in capsys.readouterr().err
+
+
+# ---- messages of a page ----
+
+
+def test_a_file_message_that_no_page_sends_is_refused_in_one_sentence():
+    field = FileInput()
+    for content in (None, [], {}, {"name": "x.abc"}, {"name": 1, "size": 2, "data": ""}, {"name": "x", "size": "2"}):
+        field._received(content)
+        assert "no file; it is not read" in field.message.value and field.song is None
+    field._received({"name": "x.abc", "size": 38, "data": TUNE})
+    assert field.song is not None
+    field._received({"name": "x.abc", "size": 38, "data": "%%%"})
+    assert "damaged on its way" in field.message.value and field.song is not None
+
+
+def test_uploads_are_limited_in_size_and_count_whatever_they_say_of_themselves():
+    with pytest.raises(ValueError, match="is the most that fits"):
+        song_in("x.abc", 10, "A" * (LARGEST_FILE * 4 // 3 + 100))
+    field = FileInput()
+    field._left = 1
+    for _ in range(2):
+        field._received({"name": "x.abc", "size": 38, "data": TUNE})
+    assert f"{MOST_FILES} files were chosen" in field.message.value
+
+
+def test_the_name_of_an_upload_steers_nothing():
+    song = song_in("a\u202e\x1b[31m\n<b>.abc", 38, base64.b64encode(b"X:1\nM:4/4\nL:1/4\nK:G\nGABc|d2d2|\n").decode())
+    assert song.title.isprintable() and song.id.isprintable()
+
+
+def test_notes_that_no_grid_holds_are_not_taken():
+    melody = MelodyInput()
+    melody.grid.set_state({"notes": [[60, 0, 2]]})
+    for notes in (
+        [[60, 0, 10**9]],
+        [[1, 0, 1]],
+        [["60", 0, 1]],
+        [[60, 0]],
+        [[60, 3, 1], [62, 2, 1]],
+        [[60.5, 0, 1]],
+        [None],
+    ):
+        melody.grid.set_state({"notes": notes, "steps": 10**9, "low": 0})
+        assert melody.grid.notes == [[60, 0, 2]] and "not taken" in melody.message.value, notes
+    melody.grid.set_state({"notes": "c4"})
+    assert (melody.grid.notes, melody.grid.steps, melody.grid.low) == ([[60, 0, 2]], 16, 55)
+
+
+def test_a_point_that_is_none_is_not_taken():
+    tune = Song.from_tiny("c4 d e f")
+    explorer = LatentExplorer(lambda code: tune, [[0.0, 1.0], [1.0, 0.5], [0.3, 0.1]], list("abc"))
+    before = explorer.point
+    for point in ([], [1], ["a", 2], [float("nan"), 0], [None, None], [0, float("inf")]):
+        explorer.map.set_state({"point": point, "reach": -1.0})
+        assert explorer.point == before and "not taken" in explorer.message.value
+        explorer.say("")
+
+
+def test_sliders_that_a_page_has_widened_do_not_count():
+    composer = Composer({"none": None})
+    composer.way.value = "nothing"
+    composer.length.set_state({"max": 10**9, "value": 10**9})
+    assert composer.length.value == 10**9
+    composer.start_writing()
+    assert "longest is 1e+09; it goes from 8 to 200." in composer.message.value
+
+
+# ---- turns ----
+
+
+def test_whoever_comes_later_is_told_how_many_are_before_and_a_dead_one_is_not_waited_for(tmp_path):
+    hold = "import sys, time; from helpers.widgets.turns import turn\nfrom pathlib import Path\n"
+    hold += "with turn(print, 1, Path(sys.argv[1])): print('in', flush=True); time.sleep(600)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    other = subprocess.Popen([sys.executable, "-c", hold, tmp_path], env=environment, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "in\n"
+    told = []
+
+    def wait(before):
+        told.append(before)
+        if len(told) == 3:
+            other.kill()
+            other.wait()
+
+    begin = time.monotonic()
+    with turn(wait, 1, tmp_path):
+        assert told[:3] == [1, 1, 1] and time.monotonic() - begin < 60
+    assert list(tmp_path.iterdir()) == []
