@@ -2,6 +2,7 @@
 
 ACCIDENT is WHAT@STEP: "killed" ends rank 1 by signal 9, "alone" waits until another machine joins, "full" fills the
 disk that FULL names (or forbids longer files), "busy" waits for ever. None of them happens again after a restart.
+"ends badly@0" aborts the process if Python takes itself down in it, as a thread of gloo's may.
 """
 
 import contextlib
@@ -48,6 +49,13 @@ def fill():
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
 
 
+class Last:
+    """What Python takes down late, when most is gone."""
+
+    def __del__(self, abort=os.abort):
+        abort()
+
+
 def step(*arguments):
     taken.append(1)
     if what and len(taken) == int(at) and first_time:
@@ -70,5 +78,8 @@ def mean_of_means(self, counts, model, *batch):
 shared.step = step
 if what == "unweighted":
     shared._Course._weighted, what = mean_of_means, ""
+if what == "ends badly":
+    sys.last = Last()
+    print("Whoever takes Python down is aborted.", flush=True)
 torch.set_default_dtype(torch.float64)
-sys.exit(command.main())
+command.leave(command.main())

@@ -113,6 +113,14 @@ def test_a_killed_process_is_started_again_and_the_weights_are_those_of_an_undis
 
 
 @slow
+def test_a_run_that_is_kept_does_not_fail_while_python_is_taken_down(start, two, tmp_path):
+    """A thread of gloo's may abort a process then: seen once, in a full run of the lowest versions, as exitcode -6."""
+    text = ended(start(tmp_path, *TWO, ACCIDENT="ends badly@0"))
+    assert text.count("Whoever takes Python down is aborted.") == 2 and "Traceback" not in text
+    assert apart(tmp_path, two) < 1e-12
+
+
+@slow
 def test_a_machine_that_joins_late_takes_part(start, alone, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -19,7 +19,7 @@ from torch.utils.data import Subset
 from helpers import checkpoints
 from helpers.cache import cache_folder
 from helpers.store import Store, digest_of, melodies_of, prepare, readings_of
-from helpers.training.ranks import Ranks, Stopped
+from helpers.training.ranks import Ranks, Stopped, leave
 from helpers.training.shared import fit
 from helpers.training.task import Task, task_of, without_dropout
 
@@ -181,4 +181,4 @@ def _write(typed: argparse.Namespace, task: Task, store: Store, curve: list) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
