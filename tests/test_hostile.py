@@ -1,5 +1,6 @@
 """Files that would hang, crash or fill the loader, or slip something past it: each is rejected with one sentence."""
 
+import itertools
 import os
 import re
 import struct
@@ -40,6 +41,24 @@ def reasons_in(folder):
     return {rejected.name: rejected.reason for rejected in loaded.rejected}
 
 
+def work_of(function, *arguments):
+    """What a function returns, and how many calls of functions that takes: the same on any machine, unlike seconds."""
+    calls = itertools.count()
+    sys.setprofile(lambda frame, event, _: next(calls) if event.endswith("call") else None)
+    try:
+        found = function(*arguments)
+    finally:
+        sys.setprofile(None)
+    return found, next(calls)
+
+
+def tune_and_work(text):
+    """The one song or refusal in an ABC tune, and its work, in calls; what the first tune loads is not its work."""
+    read_tune(GOOD, "good", None, True)
+    (found,), calls = work_of(read_tune, text, "x", None, True)
+    return found, calls
+
+
 def score():
     """A small MusicXML file."""
     return to_musicxml(SONG)
@@ -72,13 +91,17 @@ def midi(*events, ticks=480):
 ON, OFF, LONG = b"\x90\x3c\x40", b"\x80\x3c\0", 2**28 - 1
 
 
-def test_a_zip_bomb_is_refused_by_the_size_it_declares(folder):
+def test_a_zip_bomb_is_refused_by_the_size_it_declares(folder, monkeypatch):
     with zipfile.ZipFile(folder / "bomb.mxl", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.xml", score().replace("</score-partwise>", " " * 60_000_000 + "</score-partwise>"))
     assert (folder / "bomb.mxl").stat().st_size < 100_000
-    begun = time.process_time()
     assert reasons_in(folder)["bomb.mxl"] == "unpacked, it has 60 MB, and 20 MB is the most that is read; split it"
-    assert time.process_time() - begun < 1
+    packed(folder / "good.mxl", [("good.xml", score())])
+    opened, unpack = [], zipfile.ZipFile.open
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *how, **more: opened.append(how) or unpack(*how, **more))
+    assert read_file(folder / "bomb.mxl", "bomb.mxl", None, True)[0].reason.startswith("unpacked, it has 60 MB")
+    assert not opened  # nothing of it is unpacked
+    assert read_file(folder / "good.mxl", "good.mxl", None, True)[0].events == SONG.events and opened
 
 
 def test_a_zip_bomb_that_lies_about_its_size_is_damaged(folder):
@@ -137,11 +160,19 @@ def test_a_huge_file_is_refused_without_being_opened(folder):
     for suffix in (".abc", ".krn", ".mid", ".mxl", ".xml"):
         with open(folder / f"huge{suffix}", "wb") as file:
             file.truncate(500_000_000)  # sparse: it takes no room on the disk
-    begun = time.process_time()
     found = reasons_in(folder)
     assert len(found) == 5
     assert set(found.values()) == {"it has 500 MB, and 20 MB is the most that is read; split it"}
-    assert time.process_time() - begun < 1
+    before = bytes_read()
+    for name, reason in found.items():
+        assert read_file(folder / name, name, None, True) == [Rejected(name, reason)]
+    assert bytes_read() - before < 20_000_000  # modules of music21 at most
+
+
+def bytes_read():
+    """How many this process has read of files, where the system counts them."""
+    counts = Path("/proc/self/io")
+    return int(re.search("rchar: (.*)", counts.read_text())[1]) if counts.exists() else 0
 
 
 @pytest.mark.parametrize("ticks", [1, 480, 32767])
@@ -176,10 +207,9 @@ def test_a_song_of_many_notes_is_refused_before_it_is_read(folder):
 
 @pytest.mark.parametrize("where", ["L:99999/16\nK:C\nCDEF|", "L:1/8\nK:C\nCD|c99999|", "K:C\nM:2/4\n[L:1/4]C|z9999999"])
 def test_abc_notes_of_a_thousand_measures_are_damage(where):
-    begun = time.process_time()
-    (found,) = read_tune(f"X:1\nT:No. 12345\nM:4/4\n{where}\n", "x", None, True)
+    found, calls = tune_and_work(f"X:1\nT:No. 12345\nM:4/4\n{where}\n")
     assert "it is damaged: no note or measure has a length of 9999" in found.reason
-    assert time.process_time() - begun < 5  # most of it is music21's, where it is not loaded yet
+    assert calls < 1_000
 
 
 def test_abc_may_name_long_numbers_elsewhere():
@@ -236,9 +266,9 @@ def test_what_fills_the_memory_is_rejected_and_the_rest_is_read():
 def test_the_reading_processes_end_with_their_parent(tmp_path):
     code = "import os; from helpers.apart import read_apart; print(*read_apart([(os.getpid, (), 'x')]), flush=True);"
     for end in ("", "os.kill(os.getpid(), 9)"):
-        done = subprocess.run([sys.executable, "-c", code + end], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code + end], capture_output=True, text=True, timeout=600)
         reader = int(done.stdout)
-        for _ in range(100):
+        for _ in range(6000):  # ten minutes: a busy machine may take its time
             if not _runs(reader):
                 break
             time.sleep(0.1)
@@ -340,18 +370,16 @@ def test_a_folder_of_ten_thousand_files(folder):
     ["(" + "CDEF|GABc|\n" * 300, "(CDEF|\n" * 300],  # one slur over 2,400 notes; 300 slurs
 )
 def test_slurs_without_end_are_refused_before_they_take_minutes(body):
-    begun = time.process_time()
-    (found,) = read_tune(f"X:1\nT:Slurs\nM:4/4\nL:1/8\nK:C\n{body}", "x", None, True)
+    found, calls = tune_and_work(f"X:1\nT:Slurs\nM:4/4\nL:1/8\nK:C\n{body}")
     assert found.reason == "it is damaged: many of its slurs have no end"
-    assert time.process_time() - begun < 6
+    assert calls < 2_000_000
 
 
 @pytest.mark.parametrize("tune", ["M:999/4\nL:1/8\nK:C\nCDEF|G4|", "M:6/8\nL:1/8\nK:C\nCDE|c999|CDE|"])
 def test_measures_of_hundreds_of_notes_take_no_minutes(tune):
-    begun = time.process_time()
-    (found,) = read_tune(f"X:1\nT:Long\n{tune}\n", "x", None, True)
+    found, calls = tune_and_work(f"X:1\nT:Long\n{tune}\n")
     assert isinstance(found, Song) or "999/4" in found.reason
-    assert time.process_time() - begun < 6  # music21's accent weights took over a minute
+    assert calls < 500_000  # music21's accent weights took over a minute
 
 
 @pytest.mark.parametrize(

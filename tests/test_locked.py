@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -239,11 +238,11 @@ def test_whoever_comes_later_is_told_how_many_are_before_and_a_dead_one_is_not_w
 
     def wait(before):
         told.append(before)
+        assert len(told) < 1000, "a dead one is waited for"
         if len(told) == 3:
             other.kill()
             other.wait()
 
-    begin = time.monotonic()
     with turn(wait, 1, tmp_path):
-        assert told[:3] == [1, 1, 1] and time.monotonic() - begin < 60
+        assert told[:3] == [1, 1, 1]
     assert list(tmp_path.iterdir()) == []

@@ -92,3 +92,21 @@ def test_the_results_are_those_of_the_recipe():
         test = card[name]["scores"]["test"]
         assert test["network and counted"] < min(test["network"], test["counted, in-song memory"])
         assert test["counted, in-song memory"] < test["counted"]
+
+
+def test_pieces_in_twelve_keys_keep_their_intervals_and_the_piano(poly, pieces):
+    moved = poly.in_twelve_keys([pieces[0], [(88, 84), (85,)]])
+    assert len(moved) == 12 + 6 and len({piece[0] for piece in moved[:6]}) == 6
+    shape = lambda piece: [[a - b for a, b in zip(m, m[1:], strict=False)] for m in piece]
+    assert all(shape(piece) in (shape(pieces[0]), [[4], []]) for piece in moved)
+    assert {note for piece in moved for m in piece for note in m} <= set(range(1, 89))
+    assert pieces[0] in moved and [(83, 79), (80,)] in moved
+
+
+def test_the_chain_in_twelve_keys_knows_a_piece_in_another_key(poly, pieces):
+    twelve = poly.Counted.fit(poly.in_twelve_keys(pieces[:2]), pieces[2:3])
+    printed = poly.Counted.fit(pieces[:2], pieces[2:3])
+    moved = [tuple(note + 3 for note in moment) for moment in pieces[0]]
+    gap = lambda chain: [poly.nats_per_frame(chain.p([piece])[0], [piece]) for piece in (pieces[0], moved)]
+    (known, other), (here, there) = gap(twelve), gap(printed)
+    assert abs(known - other) < 0.2 * (there - here)

@@ -61,7 +61,7 @@ TWO = ("--standalone", "--nproc-per-node", "2")
 
 def ended(process, rc=0):
     """What a process printed, when it has ended."""
-    code = process.wait(200)
+    code = process.wait(600)
     text = process.path.read_text()
     assert (code == 0) == (rc == 0), text[-3000:]
     return text
