@@ -1,7 +1,7 @@
 """`python -m helpers.training` in double precision, with the accidents that tests/test_ranks.py asks for.
 
 ACCIDENT is WHAT@STEP: "killed" ends rank 1 by signal 9, "alone" waits until another machine joins, "full" fills the
-disk that FULL names (or forbids longer files), "busy" waits for ever. None of them happens again after a restart.
+disk that FULL names (or forbids longer files), "busy" waits for ever. None of these happens again after a restart.
 "ends badly@0" aborts the process if Python takes itself down in it, as a thread of gloo's may.
 """
 

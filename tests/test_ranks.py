@@ -120,6 +120,19 @@ def test_a_run_that_is_kept_does_not_fail_while_python_is_taken_down(start, two,
     assert apart(tmp_path, two) < 1e-12
 
 
+def test_leaving_ends_idle_processes_and_says_what_was_said():
+    """Their own time is up only after days; without being told they would be waited for."""
+    code = (
+        "import atexit, joblib; from helpers.training.ranks import leave\n"
+        "with joblib.parallel_config('loky', n_jobs=2, idle_worker_timeout=10**6):\n"
+        "    joblib.Parallel()(joblib.delayed(abs)(k) for k in range(2))\n"
+        "atexit.register(print, 'last'); print('first'); leave(3)"
+    )
+    settings = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, done.stdout) == (3, "first\nlast\n"), done.stderr[-2000:]
+
+
 @slow
 def test_a_machine_that_joins_late_takes_part(start, alone, tmp_path):
     with socket.socket() as free:

@@ -6,9 +6,11 @@ Notebook: 10-more-machines.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -100,9 +102,11 @@ def leave(code: int) -> NoReturn:
 
     Notebook: none; the last line of the command.
     """
-    atexit._run_exitfuncs()  # what others want done at the end, such as stopping the processes that read songs
-    sys.stdout.flush()
-    sys.stderr.flush()
+    threading._shutdown()  # what Python does first: here joblib's processes are told to end,
+    atexit._run_exitfuncs()  # and here they are waited for
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # a full disk, or nobody who reads
+            stream.flush()
     os._exit(code)
 
 
