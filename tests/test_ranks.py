@@ -123,9 +123,8 @@ def test_a_run_that_is_kept_does_not_fail_while_python_is_taken_down(start, two,
 def test_leaving_ends_idle_processes_and_says_what_was_said():
     """Their own time is up only after days; without being told they would be waited for."""
     code = (
-        "import atexit, joblib; from helpers.training.ranks import leave\n"
-        "with joblib.parallel_config('loky', n_jobs=2, idle_worker_timeout=10**6):\n"
-        "    joblib.Parallel()(joblib.delayed(abs)(k) for k in range(2))\n"
+        "import atexit; from joblib.externals import loky; from helpers.training.ranks import leave\n"
+        "loky.get_reusable_executor(2, timeout=10**6).submit(abs, -1).result()\n"
         "atexit.register(print, 'last'); print('first'); leave(3)"
     )
     settings = os.environ | {"PYTHONPATH": str(ROOT)}
