@@ -12,6 +12,7 @@ hypothesis.settings.register_profile(  # no test depends on how fast the machine
 hypothesis.settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent
+MINUTES = {"test_ranks.py": 4, "test_run.py": 2, "test_own_corpus.py": 1, "test_yours.py": 1, "test_corpus.py": 1}
 
 
 def pytest_collectstart(collector):
@@ -36,7 +37,7 @@ def pytest_collection_modifyitems(items):
         path = Path(item.path)
         if path.suffix == ".ipynb" and path.parent.name == "notebooks":
             return took.get(path.stem, 0)
-        return 1.5 if path.parent.name == "browser" else 0
+        return 1.5 if path.parent.name == "browser" else MINUTES.get(path.name, 0)
 
     items.sort(key=minutes, reverse=True)  # stable: files stay together and in order
 

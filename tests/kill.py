@@ -3,11 +3,13 @@
 Each round starts a process, kills it at a moment drawn from the time that an undisturbed one takes, waits for what it
 had started to end, and runs it again: what comes of it must be what an undisturbed run leaves, without half files.
 
-Run: make kill; python tests/kill.py cache training --rounds 50. Linux, as processes are forked. Finds end it with 1.
+Run: make kill; python tests/kill.py cache training --rounds 50; python tests/kill.py run setup --rounds 10.
+Linux, as processes are forked. Finds end it with 1.
 """
 
 import argparse
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -213,6 +215,101 @@ def rounds_of(name: str, many: int, seed: int) -> dict:
     return {"killed": killed, "rounds": many, "faults": faults[:5], "count": len(faults)}
 
 
+# ---- the README's commands ----
+
+
+def clone(folder: Path, environment: bool) -> Path:
+    """A clone of what is committed, with this folder's environment or none."""
+    place = folder / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(place)], check=True)
+    if environment:
+        (place / ".venv").symlink_to(ROOT / ".venv")
+        for name in ("pyproject.toml", "constraints.txt"):
+            os.utime(place / name, (0, 0))  # nothing is to be installed
+    return place
+
+
+def pages_of(place: Path) -> dict:
+    """What `make run` leaves: files, whether it is up to date, and whether git notices anything."""
+    said = subprocess.run(COMMANDS["run"][0], cwd=place, capture_output=True, text=True)
+    made = [path for part in ("site", "build") for path in (place / part).rglob("*") if path.is_file()]
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=place, capture_output=True, text=True).stdout
+    untidy = [line for line in status.splitlines() if not line.endswith(" .venv")]  # ignored as a folder, not as a link
+    names = sorted(str(path.relative_to(place)) for path in made)
+    return {"names": names, "again": said.stdout.split("\n")[0][:10], "code": said.returncode, "git": untidy}
+
+
+def installed_in(place: Path) -> dict:
+    """What `make setup` leaves: packages and their versions; and what their lists of files name but is not there."""
+    (site,) = place.glob(".venv/lib/python*/site-packages")
+    code = "from importlib.metadata import distributions as d; print(*sorted(f'{x.name}=={x.version}' for x in d()))"
+    listed = subprocess.run([place / ".venv/bin/python", "-c", code], capture_output=True, text=True)
+    wrong = [path.name for path in site.glob("~*")]  # what pip was about to remove
+    for folder in site.glob("*.dist-info"):
+        if not (folder / "RECORD").is_file():
+            wrong.append(f"{folder.name} has no list of files")
+            continue
+        for name, _, size in csv.reader((folder / "RECORD").read_text(encoding="utf-8").splitlines()):
+            path = site / name
+            there = path.is_file() and (not size or path.stat().st_size == int(size))
+            wrong += [] if there or path.suffix == ".pyc" else [name]
+    return {"code": listed.returncode, "packages": listed.stdout.split(), "wrong": wrong}
+
+
+COMMANDS = {  # what is typed; what it leaves; whether it finds the environment; whether all that it started is killed
+    "run": (["make", "run", "ONLY=09-your-songs"], pages_of, True, False),
+    "setup": (["make", "setup"], installed_in, False, True),
+}
+
+
+def inside(place: Path, seconds: float = 60) -> list[str]:
+    """Processes that work in a folder and do not end by themselves."""
+    end = time.monotonic() + seconds
+    while True:
+        left = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(OSError, psutil.Error):
+                if process.cwd().startswith(str(place)) and process.status() != psutil.STATUS_ZOMBIE:
+                    left.append(f"{process.pid} {' '.join(process.cmdline())[:80]}")
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.2)
+
+
+def kills_of(name: str, many: int, seed: int) -> dict:
+    """Kills a command in `many` fresh clones, and types it again."""
+    command, leaves, environment, whole_group = COMMANDS[name]
+    rng, faults, killed, hurt = random.Random(f"{name} {seed}"), [], 0, 0
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    with tempfile.TemporaryDirectory() as folder:
+        place, begin = clone(Path(folder), environment), time.monotonic()
+        subprocess.run(command, cwd=place, check=True, **quiet)
+        takes, expected = time.monotonic() - begin, leaves(place)
+    for number in range(many):
+        with tempfile.TemporaryDirectory() as folder:
+            place = clone(Path(folder), environment)
+            process = subprocess.Popen(command, cwd=place, **quiet)
+            time.sleep(rng.uniform(0, takes))
+            # make's child does the work; what that has started must end without being told
+            victims = psutil.Process(process.pid).children() if process.poll() is None else []
+            for victim in victims:
+                with contextlib.suppress(psutil.Error):
+                    victim.kill()
+            if whole_group and process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            killed += bool(process.wait())
+            wrong = [f"orphans {left}"] if (left := inside(place)) else []
+            if name == "setup" and list(place.glob(".venv/lib/python*/site-packages")):
+                hurt += bool(installed_in(place)["wrong"])
+            code = subprocess.run(command, cwd=place, **quiet).returncode
+            found = leaves(place) if not code else {}
+            wrong += [f"the next run ends with {code}"] if code else []
+            wrong += [f"{key}: {str(found[key])[:200]}" for key in found if found[key] != expected[key]]
+            wrong += [f"left behind: {half}"] if (half := half_files(place)) else []
+        faults += [f"{name} {number}: {text}" for text in wrong]
+    return {"killed": killed, "rounds": many, "left torn by the kill": hurt, "faults": faults[:5], "count": len(faults)}
+
+
 # ---- without a kill ----
 
 
@@ -284,7 +381,7 @@ OTHERS = {"eight": eight_at_once, "disk": full_or_read_only, "versions": other_v
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", help=f"of {', '.join([*DONE, *OTHERS])}")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join([*DONE, *OTHERS, *COMMANDS])}; all but the last two")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
@@ -295,7 +392,8 @@ def main() -> int:
     faults = 0
     for name in given.names or [*DONE, *OTHERS]:
         begin = time.monotonic()
-        found = rounds_of(name, given.rounds, given.seed) if name in DONE else OTHERS[name]()
+        kill = rounds_of if name in DONE else kills_of
+        found = OTHERS[name]() if name in OTHERS else kill(name, given.rounds, given.seed)
         faults += found["count"]
         print(json.dumps({"what": name, **found, "seconds": round(time.monotonic() - begin)}), flush=True)
     return int(faults > 0)

@@ -1,11 +1,12 @@
 """The tests with the lowest and with the newest versions that pyproject.toml allows, each in an environment of its own.
 
 torch stays as it is installed: other versions of it would pull in gigabytes of CUDA. What only the tests need is
-the newest.
+the newest. Where the newest are those that constraints.txt names, `make test` has tested them.
 
 Run: make test-ranges, or python tests/ranges.py lowest
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,11 +15,13 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import VERSION_PATTERN, Version
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 FOR_TESTS = ("pytest", "pytest-xdist", "nbval", "hypothesis", "pyyaml", "nbconvert", "papermill", "psutil")
+ALIKE = ("tests/browser", "tests/test_run.py", "tests/test_ranks.py")  # only torch and what tests need move these
 
 
 def lowest(requirement: Requirement) -> str:
@@ -40,19 +43,40 @@ def requirements(end: str) -> list[str]:
     return [f"torch=={torch.__version__.split('+')[0]}", *pins]
 
 
+def moved(report: dict, constraints: str) -> list[str]:
+    """Which of the packages asked for pip would install in another version than the one pinned, as name==version.
+
+    Args:
+        report: what `pip install --dry-run --report` writes.
+        constraints: the text of constraints.txt, a pin a line.
+    """
+    pins = {canonicalize_name(name): version for name, version in (line.split("==") for line in constraints.split())}
+    asked = (one["metadata"] for one in report["install"] if one["requested"])
+    versions = {canonicalize_name(one["name"]): one["version"] for one in asked}
+    return sorted(f"{name}=={version}" for name, version in versions.items() if version != pins.get(name))
+
+
 def main(ends):
     for end in ends:
+        wanted = requirements(end)
+        if end == "newest":
+            dry = ["install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-", *wanted[1:], *FOR_TESTS]
+            report = subprocess.run([sys.executable, "-m", "pip", *dry], check=True, stdout=subprocess.PIPE, text=True)
+            released = moved(json.loads(report.stdout), (ROOT / "constraints.txt").read_text(encoding="utf-8"))
+            if not released:
+                print("newest: all are those of constraints.txt, which make test tests.", flush=True)
+                continue
+            print(f"newest: released since constraints.txt was written: {', '.join(released)}", flush=True)
         place = ROOT / ".envs" / end
         shutil.rmtree(place, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
         python = str(place / "bin" / "python")
-        wanted = requirements(end)
         print(f"{end}: {' '.join(wanted)}", flush=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--upgrade"]
         subprocess.run([*pip, *wanted, *FOR_TESTS], check=True)
         subprocess.run([*pip, "--no-deps", "--editable", str(ROOT)], check=True)
-        workers = ["-n", "auto", "--dist", "loadscope"]
-        tests = ["tests", "--ignore", "tests/browser", "--ignore", "tests/test_run.py"]  # these need no other versions
+        workers = ["-n", "auto", "--dist", "loadscope", "--no-loadscope-reorder"]
+        tests = ["tests", *(word for path in ALIKE for word in ("--ignore", path))]
         subprocess.run([python, "-m", "pytest", "-q", *workers, *tests], check=True, cwd=ROOT)
 
 

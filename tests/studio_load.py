@@ -1,9 +1,10 @@
 """Visitors of the studio at once, as protocol clients on loopback: how long they wait, and what is left of them.
 
 Each visitor opens the page (a kernel of its own), then presses Compose some times, with a seed nobody else has. A take
-that shows another visitor's seed, or an error, ends it with 1. What a visitor may not do is tried, too: run code.
+that shows another visitor's seed, or an error, ends it with 1; so does a visitor who waits for ever. What a visitor may
+not do is tried, too: run code. All leave; then as many others may come (--rounds).
 
-Run: make studio-load; python tests/studio_load.py --visitors 20 --takes 2. A kernel takes half a gigabyte.
+Run: make studio-load; python tests/studio_load.py --visitors 20 --takes 2 --rounds 3. A kernel: half a gigabyte.
 """
 
 import argparse
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 from lab import free_port, quiet_environment, stop, wait_for  # noqa: E402 (it lies in a folder of its own)
 
+PATIENCE = 900  # seconds for a page, or for a take; whoever waits longer is a fault, and the others go on
+
 
 class Visitor(threading.Thread):
     """One page: its kernel, and the widgets in it."""
@@ -33,16 +36,25 @@ class Visitor(threading.Thread):
         super().__init__(daemon=True)
         self.port, self.token, self.number, self.takes, self.ready = port, token, number, takes, ready
         self.opened, self.waits, self.writes, self.told, self.faults = 0.0, [], [], set(), []
-        self.stage, self.last = "asks for the page", ""
+        self.last = ""
+        self._stage("asks for the page")
+
+    def _stage(self, stage: str):
+        self.stage, self.end = stage, time.monotonic() + PATIENCE
+
+    def _in_time(self):
+        if time.monotonic() > self.end:
+            raise TimeoutError(f"{PATIENCE} s have passed")
 
     def run(self):
         try:
             self._open()
-            self.stage = "waits for the others"
-            self.ready.wait()
+            self._stage("waits for the others")
+            self.ready.wait(PATIENCE)
             for take in range(self.takes):
-                self.stage = f"waits for take {take + 1}"
+                self._stage(f"waits for take {take + 1}")
                 self._take(1000 * self.number + take)
+            self._stage("tries to run code")
             self._run_code()
             self.socket.close()
         except Exception as error:
@@ -52,17 +64,21 @@ class Visitor(threading.Thread):
     def _open(self):
         begin = time.monotonic()
         address = f"http://127.0.0.1:{self.port}/?token={self.token}"
-        with urllib.request.urlopen(address, timeout=900) as answer:
-            page, cookies = answer.read().decode(), answer.headers.get_all("Set-Cookie") or []
+        with urllib.request.urlopen(address, timeout=120) as answer:
+            parts, cookies = [], answer.headers.get_all("Set-Cookie") or []
+            while part := answer.read1():  # Voilà sends a sign of life every 10 s, whatever becomes of the page
+                parts.append(part)
+                self._in_time()
+            page = b"".join(parts).decode()
         self.kernel = re.search(r'"kernelId": *"([\w-]+)"', page)[1]
         header = {"Cookie": "; ".join(cookie.partition(";")[0] for cookie in cookies)}
         place = f"127.0.0.1:{self.port}/api/kernels/{self.kernel}/channels?token={self.token}"
-        self.stage = "waits for the kernel"
+        self._stage("waits for the kernel")
         self.socket = websocket.create_connection(f"ws://{place}", timeout=120, header=header)
         self._send("kernel_info_request", {})  # as pages do: nothing else is sent before the kernel answers
         while self._next()["msg_type"] != "kernel_info_reply":
             pass
-        self.stage = "waits for the widgets"
+        self._stage("waits for the widgets")
         control = uuid.uuid4().hex
         self._send("comm_open", {"comm_id": control, "target_name": "jupyter.widget.control", "data": {}})
         self._send("comm_msg", {"comm_id": control, "data": {"method": "request_states"}})
@@ -96,12 +112,21 @@ class Visitor(threading.Thread):
         self.socket.send(json.dumps(body | {"buffers": []}))
 
     def _next(self) -> dict:
-        message = self.socket.recv()
+        while True:
+            kind, frame = self.socket.recv_data_frame(control_frame=True)  # the server's pings are answered, too
+            self._in_time()
+            if kind == websocket.ABNF.OPCODE_CLOSE:
+                raise ConnectionError("the server has closed the connection")
+            if kind in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+                break
+        message = frame.data if kind == websocket.ABNF.OPCODE_BINARY else frame.data.decode()
         if isinstance(message, bytes):  # with buffers: how many parts, where each begins, and JSON as the first
             begin, end = (int.from_bytes(message[k : k + 4], "big") for k in (4, 8))
             message = message[begin:end]
-        self.last = message[-300:]
-        return json.loads(message)
+        self.last, message = message[-300:], json.loads(message)
+        if message["content"].get("execution_state") in ("restarting", "dead"):
+            raise ConnectionError("the kernel has died")
+        return message
 
     def _take(self, seed: int):
         """Sets the seed, presses Compose, and waits for a player with this seed."""
@@ -110,15 +135,19 @@ class Visitor(threading.Thread):
         self._send("comm_msg", {"comm_id": self.seed, "data": update})
         pressed = {"method": "custom", "content": {"event": "click"}}
         self._send("comm_msg", {"comm_id": self.button, "data": pressed})
-        while True:
-            text = json.dumps(self._next()["content"])
+        text, shown, ready = "", "", False
+        while not (shown and ready):
+            message = self._next()["content"]
+            text = json.dumps(message)
+            if message.get("comm_id") == self.button and "disabled" in message["data"].get("state", {}):
+                ready = not message["data"]["state"]["disabled"]  # nobody can press before
             if waiting := re.search(r"(\d+) before you", text):
                 self.told.add(int(waiting[1]))
             if "Composing" in text and began is None:
                 began = time.monotonic()
             if "nfs-player" in text:
-                break
-        if f"seed {seed}" not in text:
+                shown = text
+        if f"seed {seed}" not in shown:
             self.faults.append(f"visitor {self.number} asked for seed {seed} and got another tune")
         self.waits.append((began or begin) - begin)
         self.writes.append(time.monotonic() - (began or begin))
@@ -154,40 +183,51 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--visitors", type=int, default=20)
     parser.add_argument("--takes", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
     port, token = free_port(), uuid.uuid4().hex
     command = [sys.executable, "-m", "voila", str(ROOT / "notebooks" / "studio.ipynb"), "--no-browser"]
-    command += [f"--port={port}", "--Voila.ip=127.0.0.1", f"--Voila.token={token}"]
+    command += ["--Voila.ip=127.0.0.1", f"--port={port}", f"--Voila.token={token}"]
+    command += ["--VoilaExecutor.startup_timeout=600"]  # as `make studio`
     with tempfile.TemporaryDirectory() as place, open(Path(place) / "log", "w") as log:
         server = subprocess.Popen(command, env=quiet_environment(Path(place)), stdout=log, stderr=log)
         try:
             wait_for(f"http://127.0.0.1:{port}/static/", server, any_answer=True)
-            before, ready = megabytes(server), threading.Barrier(given.visitors)
-            visitors = [Visitor(port, token, k + 1, given.takes, ready) for k in range(given.visitors)]
-            for visitor in visitors:
-                visitor.start()
-            for visitor in visitors:
-                visitor.join()
-            during = megabytes(server)
-            faults = [fault for visitor in visitors for fault in visitor.faults]
-            for visitor in (visitor for visitor in visitors if not visitor.faults):
-                visitor.leave()
-            end = time.monotonic() + 60
-            while psutil.Process(server.pid).children() and time.monotonic() < end:
-                time.sleep(0.2)
-            after, left = megabytes(server), len(psutil.Process(server.pid).children())
+            well = [visit(server, port, token, given.visitors, given.takes) for _ in range(given.rounds)]
         finally:
             stop(server)
+        if not all(well):
+            print("The server's last words:", *(Path(place) / "log").read_text().splitlines()[-40:], sep="\n")
+    return int(not all(well))
+
+
+def visit(server, port: int, token: str, many: int, takes: int) -> bool:
+    """So many come at once, compose, and leave. Prints the figures; returns whether there was no fault."""
+    before, ready = megabytes(server), threading.Barrier(many)
+    visitors = [Visitor(port, token, k + 1, takes, ready) for k in range(many)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join(PATIENCE * (takes + 4))
+    during = megabytes(server)
+    faults = [f"visitor {v.number} {v.stage} for ever; {v.last}" for v in visitors if v.is_alive()]
+    faults += [fault for visitor in visitors for fault in visitor.faults]
+    for visitor in (visitor for visitor in visitors if not visitor.faults and not visitor.is_alive()):
+        visitor.leave()
+    end = time.monotonic() + 60
+    while psutil.Process(server.pid).children() and time.monotonic() < end:
+        time.sleep(0.2)
+    after, left = megabytes(server), len(psutil.Process(server.pid).children())
     writes, waits = ([x for v in visitors for x in getattr(v, kind)] for kind in ("writes", "waits"))
     told = sorted(set().union(*(visitor.told for visitor in visitors)))
-    figures = {"visitors": given.visitors, "takes": len(writes), "faults": faults[:3], "count": len(faults)}
+    figures = {"visitors": many, "takes": len(writes), "faults": faults[:3], "count": len(faults)}
     if writes:
         figures |= {"writing: median, 95 % (s)": [round(percentile(writes, share), 1) for share in (0.5, 0.95)]}
         figures |= {"waiting: median, 95 % (s)": [round(percentile(waits, share), 1) for share in (0.5, 0.95)]}
     figures |= {"told before them": told, "opened after (s)": round(max(visitor.opened for visitor in visitors))}
     figures |= {"MB before, with all, after": [round(before), round(during), round(after)], "kernels left": left}
     print(json.dumps(figures))
-    return int(bool(faults) or left > 0)
+    return not faults and not left
 
 
 if __name__ == "__main__":

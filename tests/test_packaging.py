@@ -31,6 +31,16 @@ def test_every_dependency_is_justified_and_constrained():
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
 
 
+def test_the_newest_end_is_tested_where_a_release_has_moved_it():
+    import ranges
+
+    listed = (("Matplot_Lib", "3.12", True), ("numpy", "2.4.6", True), ("torch", "9.9", False), ("new", "1.0", True))
+    report = {"install": [{"metadata": {"name": n, "version": v}, "requested": asked} for n, v, asked in listed]}
+    pins = "matplot-lib==3.11.2\nnumpy==2.4.6\ntorch==2.13.0\n"
+    assert ranges.moved(report, pins) == ["matplot-lib==3.12", "new==1.0"]
+    assert not ranges.moved(report, pins.replace("3.11.2", "3.12") + "new==1.0\n")
+
+
 def test_the_sanitize_file_replaces_what_it_should():
     """nbval drops a pair in silence unless `regex: ` and `replace: ` stand on neighbouring lines."""
     from nbval.plugin import get_sanitize_patterns

@@ -247,6 +247,36 @@ def test_composing_does_not_block_the_caller():
     assert len(composer.shown.children) == 1
 
 
+def test_a_press_as_soon_as_the_button_is_back_is_heard():
+    """The thread of the take before may still be on its way out; the press was lost then, and nothing was written."""
+    composer, pressed = Composer({"quick": slow(0)}), []
+    composer.way.value = "nothing"
+
+    def press(change):
+        if not change["new"] and not pressed:
+            pressed.append(threading.Thread(target=composer.button.click))  # as the kernel's main thread would
+            pressed[0].start()
+            pressed[0].join(0.5)  # the first take's thread waits here, and cannot have ended
+
+    composer.button.observe(press, "disabled")
+    composer.button.click()
+    composer.wait()
+    pressed[0].join()
+    composer.wait()
+    assert len(composer.shown.children) == 2 and not composer.button.disabled
+
+
+def test_a_queue_that_cannot_be_read_is_said_and_the_buttons_come_back(monkeypatch):
+    def broken(wait):
+        raise OSError("too many open files")
+
+    monkeypatch.setattr("helpers.widgets.composer.turn", broken)
+    composer = Composer({"quick": slow(0)})
+    composer.button.click()
+    composer.wait()
+    assert "too many open files" in composer.message.value and not composer.button.disabled
+
+
 # ---- what a reader gets wrong ----
 
 

@@ -173,6 +173,7 @@ class Composer(Panel):
         super().__init__(takes)
         self.models, self.written = dict(models), []
         self._stopping, self._thread, self._told = threading.Event(), None, 0.0
+        self._writing = False
         self.model = labelled(widgets.Dropdown, "model", next(iter(models)), options=list(models))
         self.temperature = labelled(widgets.FloatSlider, "temperature", 1.0, min=0.1, max=3, step=0.1)
         self.top_k = labelled(widgets.IntSlider, "top-k (0: all)", 0, min=0, max=50)
@@ -283,8 +284,10 @@ class Composer(Panel):
         Args:
             again: with the next seed.
         """
-        if self._thread is not None and self._thread.is_alive():
+        if self._writing:
             return
+        if self._thread is not None:
+            self._thread.join()  # it has given the buttons back, and is on its way out
         if again:
             self.seed.value += 1
         try:
@@ -293,6 +296,7 @@ class Composer(Panel):
             self.say(str(mistake))
             return
         self._stopping.clear()
+        self._writing = True
         self._busy(True)
         self._thread = threading.Thread(target=self._write, args=(settings,), daemon=True)
         self._thread.start()
@@ -312,7 +316,10 @@ class Composer(Panel):
                 self.compose(settings)
         except Stopped:
             self.say("Stopped before it began.")
+        except OSError as error:  # of the queue
+            self.say(f"Nothing was written: {error}.")
         finally:
+            self._writing = False
             self._busy(False)
 
     def _wait(self, before: int) -> None:

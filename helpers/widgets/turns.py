@@ -52,7 +52,11 @@ def _before(ticket: Path) -> int:
     import filelock  # as above
 
     held = 0
-    for other in ticket.parent.iterdir():
+    try:
+        tickets = list(ticket.parent.iterdir())
+    except FileNotFoundError:  # somebody has emptied the cache folder: the tickets are gone
+        return 0
+    for other in tickets:
         if other.name < ticket.name:
             try:
                 with filelock.FileLock(other, timeout=0):
