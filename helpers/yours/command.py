@@ -216,7 +216,8 @@ def told(outcome: Outcome, plan: Plan) -> str:
     if outcome.kept == "first":
         return "No epoch was better on the validation songs than the network was before, so it stays as it was."
     best = "" if outcome.best is None else f"; the best scores {outcome.best:.3f} nats a note on the validation songs"
-    return f"{outcome.epochs} epochs were trained{best}."
+    trained = "epoch was" if outcome.epochs == 1 else "epochs were"
+    return f"{outcome.epochs} {trained} trained{best}."
 
 
 def report(options: Options, material: Material, trained: Trained) -> str:

@@ -141,7 +141,7 @@ def plainly_copied(copied: Copies | None) -> list[str]:
         f"Your own test songs share runs of {copied.real[1]:g} notes in the median and {copied.real[0]} at most with "
         "those same songs.",
     ]
-    verdict = "The network copies no more than one of your songs copies another."
+    verdict = "In the median it copies about as much as your songs share; compare the two maxima for single takes."
     if middle > copied.real[1] + 3:
         verdict = "It repeats longer stretches than your songs share: it has learned some of them by heart."
     return [*lines, verdict]
