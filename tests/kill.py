@@ -290,13 +290,12 @@ def kills_of(name: str, many: int, seed: int) -> dict:
             place = clone(Path(folder), environment)
             process = subprocess.Popen(command, cwd=place, **quiet)
             time.sleep(rng.uniform(0, takes))
-            # make's child does the work; what that has started must end without being told
-            victims = psutil.Process(process.pid).children() if process.poll() is None else []
-            for victim in victims:
-                with contextlib.suppress(psutil.Error):
-                    victim.kill()
-            if whole_group and process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if whole_group:
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:  # make's child does the work; what that has started must end without being told
+                    for victim in psutil.Process(process.pid).children():
+                        victim.kill()
             killed += bool(process.wait())
             wrong = [f"orphans {left}"] if (left := inside(place)) else []
             if name == "setup" and list(place.glob(".venv/lib/python*/site-packages")):
