@@ -71,8 +71,7 @@ lab: .venv/.ready ## open JupyterLab on the notebooks
 # its address holds a token; a page that opens among many waits for its kernel (voila gives up after a minute, and its
 # page would turn for ever); the kernel of a page that nobody has touched for an hour ends
 STUDIO := -m voila notebooks/studio.ipynb --Voila.ip=127.0.0.1 --token --VoilaExecutor.startup_timeout=600 \
-  --MappingKernelManager.cull_idle_timeout=3600 \
-  --MappingKernelManager.cull_interval=60 --MappingKernelManager.cull_connected=True
+  --MappingKernelManager.cull_idle_timeout=3600 --MappingKernelManager.cull_interval=60 --MappingKernelManager.cull_connected=True
 studio: .venv/.ready ## open the Composer alone, a page without code, on this machine only
 	$(BIN)/python $(STUDIO)
 

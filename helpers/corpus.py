@@ -132,8 +132,8 @@ def load_folder(
 
     Args:
         folder: where the files are.
-        instrument: the instrument to keep where a file has several (its name, as `rejected` prints it),
-            or "all" to sound them together.
+        instrument: the instrument to keep (its name, as `rejected` prints it), and files without it are rejected;
+            "all" sounds them together; None takes files with only one.
         merge_ties: join tied notes into one event. MIDI has no ties: there a held note always is one.
         suffixes: which kinds of file to read.
         melody: keep only the highest of the notes that sound together, as `events.skyline`. `Song.skyline` cannot do

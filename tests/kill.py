@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import distributions
 from pathlib import Path
 
 import psutil
@@ -165,19 +166,19 @@ def whole(work, folder: Path) -> str:
         return told.read_text()
 
 
-def orphans(session: int, seconds: float = 20) -> list:
-    """Processes of a session that do not end by themselves."""
+def remaining(seconds: float, session: int = -1, folder: Path = Path("/none")) -> list[str]:
+    """Processes of a session, or at work in a folder, that do not end by themselves."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while True:
         left = []
         for process in psutil.process_iter():
             with contextlib.suppress(OSError, psutil.Error):
-                if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
-                    left.append(process.pid)
-        if not left:
-            return []
+                ours = os.getsid(process.pid) == session or process.cwd().startswith(str(folder))
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    left.append(f"{process.pid} {' '.join(process.cmdline())[:80]}")
+        if not left or time.monotonic() > end:
+            return left
         time.sleep(0.05)
-    return left
 
 
 def half_files(folder: Path) -> list[str]:
@@ -203,7 +204,7 @@ def rounds_of(name: str, many: int, seed: int) -> dict:
             time.sleep(rng.uniform(0, takes))
             os.kill(child, signal.SIGKILL)
             killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-            wrong = [f"orphans {left}"] if (left := orphans(child)) else []
+            wrong = [f"orphans {left}"] if (left := remaining(20, session=child)) else []
             try:
                 between(folder)
             except Exception as error:
@@ -242,38 +243,22 @@ def pages_of(place: Path) -> dict:
 def installed_in(place: Path) -> dict:
     """What `make setup` leaves: packages and their versions; and what their lists of files name but is not there."""
     (site,) = place.glob(".venv/lib/python*/site-packages")
-    code = "from importlib.metadata import distributions as d; print(*sorted(f'{x.name}=={x.version}' for x in d()))"
-    listed = subprocess.run([place / ".venv/bin/python", "-c", code], capture_output=True, text=True)
-    wrong = [path.name for path in site.glob("~*")]  # what pip was about to remove
-    for folder in site.glob("*.dist-info"):
-        if not (folder / "RECORD").is_file():
-            wrong.append(f"{folder.name} has no list of files")
-            continue
-        for name, _, size in csv.reader((folder / "RECORD").read_text(encoding="utf-8").splitlines()):
+    packages, wrong = [], [path.name for path in site.glob("~*")]  # what pip was about to remove
+    for package in distributions(path=[str(site)]):
+        packages.append(f"{package.name}=={package.version}")
+        record = package.read_text("RECORD")  # since Python 3.12 `package.files` leaves out what is missing
+        wrong += [] if record else [f"{package.name} has no list of files"]
+        for name, _, size in csv.reader((record or "").splitlines()):
             path = site / name
             there = path.is_file() and (not size or path.stat().st_size == int(size))
             wrong += [] if there or path.suffix == ".pyc" else [name]
-    return {"code": listed.returncode, "packages": listed.stdout.split(), "wrong": wrong}
+    return {"packages": sorted(packages), "wrong": wrong}
 
 
 COMMANDS = {  # what is typed; what it leaves; whether it finds the environment; whether all that it started is killed
     "run": (["make", "run", "ONLY=09-your-songs"], pages_of, True, False),
     "setup": (["make", "setup"], installed_in, False, True),
 }
-
-
-def inside(place: Path, seconds: float = 60) -> list[str]:
-    """Processes that work in a folder and do not end by themselves."""
-    end = time.monotonic() + seconds
-    while True:
-        left = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(OSError, psutil.Error):
-                if process.cwd().startswith(str(place)) and process.status() != psutil.STATUS_ZOMBIE:
-                    left.append(f"{process.pid} {' '.join(process.cmdline())[:80]}")
-        if not left or time.monotonic() > end:
-            return left
-        time.sleep(0.2)
 
 
 def kills_of(name: str, many: int, seed: int) -> dict:
@@ -297,7 +282,7 @@ def kills_of(name: str, many: int, seed: int) -> dict:
                     for victim in psutil.Process(process.pid).children():
                         victim.kill()
             killed += bool(process.wait())
-            wrong = [f"orphans {left}"] if (left := inside(place)) else []
+            wrong = [f"orphans {left}"] if (left := remaining(60, folder=place)) else []
             if name == "setup" and list(place.glob(".venv/lib/python*/site-packages")):
                 hurt += bool(installed_in(place)["wrong"])
             code = subprocess.run(command, cwd=place, **quiet).returncode

@@ -24,7 +24,7 @@ import websocket
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
-from lab import free_port, quiet_environment, stop, wait_for  # noqa: E402 (it lies in a folder of its own)
+from lab import command_of, free_port, quiet_environment, stop, wait_for  # noqa: E402 (it lies in a folder of its own)
 
 PATIENCE = 900  # seconds for a page, or for a take; whoever waits longer is a fault, and the others go on
 
@@ -135,7 +135,7 @@ class Visitor(threading.Thread):
         self._send("comm_msg", {"comm_id": self.seed, "data": update})
         pressed = {"method": "custom", "content": {"event": "click"}}
         self._send("comm_msg", {"comm_id": self.button, "data": pressed})
-        text, shown, ready = "", "", False
+        shown, ready = "", False
         while not (shown and ready):
             message = self._next()["content"]
             text = json.dumps(message)
@@ -186,11 +186,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
     port, token = free_port(), uuid.uuid4().hex
-    command = [sys.executable, "-m", "voila", str(ROOT / "notebooks" / "studio.ipynb"), "--no-browser"]
-    command += ["--Voila.ip=127.0.0.1", f"--port={port}", f"--Voila.token={token}"]
-    command += ["--VoilaExecutor.startup_timeout=600"]  # as `make studio`
+    command = [word for word in command_of("studio") if word != "--token"]  # which would draw one
+    command += [f"--port={port}", f"--Voila.token={token}"]
     with tempfile.TemporaryDirectory() as place, open(Path(place) / "log", "w") as log:
-        server = subprocess.Popen(command, env=quiet_environment(Path(place)), stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=ROOT, env=quiet_environment(Path(place)), stdout=log, stderr=log)
         try:
             wait_for(f"http://127.0.0.1:{port}/static/", server, any_answer=True)
             well = [visit(server, port, token, given.visitors, given.takes) for _ in range(given.rounds)]

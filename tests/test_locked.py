@@ -23,24 +23,12 @@ from helpers.widgets.upload import MOST_FILES, FileInput
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
-from lab import free_port, quiet_environment, stop, wait_for  # noqa: E402 (it lies in the folder above)
+from lab import command_of, free_port, quiet_environment, stop, wait_for  # noqa: E402 (it lies in the folder above)
 
 TUNE = base64.b64encode(b"X:1\nT:x\nM:4/4\nL:1/4\nK:G\nGABc|d2d2|\n").decode()
 
 
 # ---- servers ----
-
-
-def command_of(target: str) -> list[str]:
-    """The last line that `make target` would run, with this Python and without a browser."""
-    make = shutil.which("make")
-    if make is None:
-        pytest.skip("there is no make on this machine")
-    apart = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    command = [make, "--no-print-directory", "-n", target]  # this may be part of `make test`, which would add lines
-    text = subprocess.run(command, cwd=ROOT, env=apart, capture_output=True, text=True, check=True).stdout
-    words = re.sub(r"\\\n\s*", " ", text).strip().splitlines()[-1].split()
-    return [sys.executable, *words[1:], "--no-browser"]
 
 
 def listening(process) -> set[str]:
@@ -246,3 +234,14 @@ def test_whoever_comes_later_is_told_how_many_are_before_and_a_dead_one_is_not_w
     with turn(wait, 1, tmp_path):
         assert told[:3] == [1, 1, 1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_queue_whose_folder_is_gone_lets_everybody_in(tmp_path):
+    folder, told = tmp_path / "turns", []
+
+    def wait(before):
+        told.append(before)
+        shutil.rmtree(folder)
+
+    with turn(print, 1, folder), turn(wait, 1, folder):
+        assert told == [1]

@@ -173,7 +173,6 @@ class Composer(Panel):
         super().__init__(takes)
         self.models, self.written = dict(models), []
         self._stopping, self._thread, self._told = threading.Event(), None, 0.0
-        self._writing = False
         self.model = labelled(widgets.Dropdown, "model", next(iter(models)), options=list(models))
         self.temperature = labelled(widgets.FloatSlider, "temperature", 1.0, min=0.1, max=3, step=0.1)
         self.top_k = labelled(widgets.IntSlider, "top-k (0: all)", 0, min=0, max=50)
@@ -284,7 +283,7 @@ class Composer(Panel):
         Args:
             again: with the next seed.
         """
-        if self._writing:
+        if self.button.disabled:  # a take is being written
             return
         if self._thread is not None:
             self._thread.join()  # it has given the buttons back, and is on its way out
@@ -296,7 +295,6 @@ class Composer(Panel):
             self.say(str(mistake))
             return
         self._stopping.clear()
-        self._writing = True
         self._busy(True)
         self._thread = threading.Thread(target=self._write, args=(settings,), daemon=True)
         self._thread.start()
@@ -319,7 +317,6 @@ class Composer(Panel):
         except OSError as error:  # of the queue
             self.say(f"Nothing was written: {error}.")
         finally:
-            self._writing = False
             self._busy(False)
 
     def _wait(self, before: int) -> None:

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("songs", type=Path, help="folder with .krn, .abc, .mid, .mxl and .musicxml files")
     parser.add_argument("--from", dest="base", default="06-lstm", help=f'checkpoint to go on from, or "{SCRATCH}"')
-    parser.add_argument("--instrument", default=None, help='to keep where a file has several; "all" for all of them')
+    parser.add_argument("--instrument", help='to keep, and files without it are rejected; "all" for all of them')
     parser.add_argument("--name", default="", help="of the checkpoint; that of the folder by default")
     parser.add_argument("--page", type=Path, default=PAGE, help="the page to write")
     parser.add_argument("--epochs", type=int, default=0, help="at most; by default what suits the number of songs")

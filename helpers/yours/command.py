@@ -32,7 +32,7 @@ class Options:
     Attributes:
         songs: the folder.
         base: the checkpoint to go on from, or "scratch".
-        instrument: to keep where a file has several, or "all".
+        instrument: to keep; files without it are rejected. "all" keeps all, None the only one of each file.
         name: of the new checkpoint; that of the folder if "".
         page: the file to write.
         models: folder of the new checkpoint; None for `network.yours_folder()`.

@@ -141,7 +141,10 @@ def plainly_copied(copied: Copies | None) -> list[str]:
         f"Your own test songs share runs of {copied.real[1]:g} notes in the median and {copied.real[0]} at most with "
         "those same songs.",
     ]
-    verdict = "In the median it copies about as much as your songs share; compare the two maxima for single takes."
+    verdict = (
+        "In the median its runs are no longer than those of your songs, give or take three notes; for single songs "
+        "compare the maxima."
+    )
     if middle > copied.real[1] + 3:
         verdict = "It repeats longer stretches than your songs share: it has learned some of them by heart."
     return [*lines, verdict]

@@ -45,7 +45,7 @@ def load(folder, instrument: str | None = None) -> Prepared:
 
     Args:
         folder: of kern, ABC, MIDI and MusicXML files.
-        instrument: to keep where a file has several, or "all".
+        instrument: as `load_folder`.
 
     Raises:
         FileNotFoundError: there is no such folder.

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,11 +13,27 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def command_of(target: str) -> list[str]:
+    """The last line that `make target` would run, with this Python and without a browser."""
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("there is no make on this machine")
+    apart = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = [make, "--no-print-directory", "-n", target]  # this may be part of `make test`, which would add lines
+    text = subprocess.run(command, cwd=ROOT, env=apart, capture_output=True, text=True, check=True).stdout
+    words = re.sub(r"\\\n\s*", " ", text).strip().splitlines()[-1].split()
+    return [sys.executable, *words[1:], "--no-browser"]
 
 
 def wait_for(address, process, seconds=600, any_answer=False):
