@@ -3,14 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := bash
 export PYTHONUTF8 := 1
-ifeq ($(HOME),)
-  $(shell mkdir -p build/home)
+ifneq ($(shell [ -n "$$HOME" ] && [ -w "$$HOME" ] && echo yes),yes)
+  $(shell mkdir -p build/home 2>/dev/null)
   export HOME := $(CURDIR)/build/home
 endif
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-kernel-startup-timeout 600
 WORKERS := -n auto --dist loadscope --no-loadscope-reorder  # a file of tests, or a notebook, at a time on each core
 
-.PHONY: help room setup run test check lint lint-js unit browser nbval lab studio yours notebooks test-colab test-ranges test-load fuzz kill mutate mutate-equations same studio-load bench benchmark clean
+.PHONY: help room setup run test check lint lint-js unit browser nbval lab studio yours notebooks test-colab test-ranges test-load fuzz kill mutate mutate-cells mutate-equations same studio-load bench benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -101,14 +101,17 @@ kill: .venv/.ready ## kill -9 at random moments, full disks, eight loads at once
 mutate: .venv/.ready ## change the core line by line and see which changes no test notices (half an hour), into build/mutants
 	$(BIN)/python tests/mutate.py
 
+mutate-cells: .venv/.ready ## the same for the cells that notebooks export: ONLY=03-lstm SAMPLE=100, else all changes (hours)
+	$(BIN)/python -W ignore tests/mutate_cells.py $(ONLY) $(if $(SAMPLE),--sample $(SAMPLE))
+
 mutate-equations: .venv/.ready ## plant a mistake for each equation and see whether its check bites: ONLY=06-attention does one notebook
 	$(BIN)/python tests/mutate_equations.py $(ONLY)
 
 same: .venv/.ready ## run notebooks twice with one thread and once with two, and compare outputs and weights: ONLY=03-lstm
 	$(BIN)/python -W ignore tests/same_again.py $(ONLY)
 
-studio-load: .venv/.ready ## visitors of the studio at once: VISITORS=20, half a gigabyte each
-	$(BIN)/python tests/studio_load.py $(if $(VISITORS),--visitors $(VISITORS))
+studio-load: .venv/.ready ## visitors of the studio at once: VISITORS=20, half a gigabyte each; ROUNDS=2 TAKES=4
+	$(BIN)/python tests/studio_load.py $(if $(VISITORS),--visitors $(VISITORS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(TAKES),--takes $(TAKES))
 
 bench: .venv/.ready ## measure the speed claims and write benchmarks/RESULTS.md (15 minutes); QUICK=1 takes two and writes nothing; ONLY=threads
 	$(BIN)/python benchmarks/$(if $(filter races growth limits,$(ONLY)),bench.py --only $(ONLY),$(or $(ONLY),bench).py) $(if $(QUICK),--quick)

@@ -1,7 +1,6 @@
 """pytest settings for the whole tree; it stands here because notebooks lie outside tests/."""
 
 import json
-import os
 from pathlib import Path
 
 import hypothesis
@@ -39,10 +38,15 @@ def pytest_collection_modifyitems(items):
             return took.get(path.stem, 0)
         return 1.5 if path.parent.name == "browser" else MINUTES.get(path.name, 0)
 
+    for item in items:
+        if hasattr(item, "output_timeout"):
+            item.output_timeout = 600  # seconds; nbval's five are too few where many processes want a core
     items.sort(key=minutes, reverse=True)  # stable: files stay together and in order
 
 
 def pytest_xdist_auto_num_workers():
-    """One more than cores: what waits for a browser, a kernel or a disk leaves no core idle."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores + 1
+    """One more than cores: what waits for a browser, a kernel or a disk leaves no core idle. Each takes 1.5 GB."""
+    import joblib
+    import psutil
+
+    return max(0, min(joblib.cpu_count(), int(psutil.virtual_memory().available / 1.5e9) - 1)) + 1

@@ -24,7 +24,7 @@ from helpers.songs import Rejected
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def read_apart(jobs: Iterable[tuple]) -> Iterator[list]:
+def read_apart(jobs: Iterable[tuple], cores: int | None = None) -> Iterator[list]:
     """What each job returns, in order; a list with one Rejected where its process had to be ended, or ended itself.
 
     The first second is one process's, which is kept for the next time; what is left then goes to all cores.
@@ -34,16 +34,17 @@ def read_apart(jobs: Iterable[tuple]) -> Iterator[list]:
 
     Args:
         jobs: (function, arguments, name of the file or song) each.
+        cores: how many processes read; if one, it is the one that is kept. All cores if None.
 
-    Notebook: none; called by cache and corpus.
+    Notebook: none; called by cache, corpus and store.
     """
     left, end = iter(jobs), time.monotonic() + 1
     for job in left:
         yield _outcome(job, _schedule(_kept(), job))
-        if time.monotonic() > end:
+        if cores != 1 and time.monotonic() > end:
             break
     if first := list(islice(left, 1)):
-        with _pool(os.cpu_count() or 1) as pool:
+        with _pool(cores or os.cpu_count() or 1) as pool:
             try:
                 yield from _through(pool, [*first, *left])
             finally:

@@ -11,6 +11,7 @@ import importlib.metadata
 import itertools
 import json
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from helpers.apart import read_apart
 from helpers.files import write_atomically
+from helpers.reasons import shown
 from helpers.songs import Corpus, Event, Rejected, Song
 
 CACHE_VARIABLE = "NOTES_CACHE"  # set it to a folder to keep the caches there
@@ -203,9 +205,29 @@ def _unpack(text: str) -> Corpus:
     if hashlib.sha256(outer["body"].encode()).hexdigest() != outer["sha256"]:
         raise ValueError("checksum")
     data = json.loads(outer["body"])
-    table = [Event(tuple(pitches), Fraction(duration)) for pitches, duration in data["events"]]
+    table = [Event(tuple(pitches), fraction_in(duration)) for pitches, duration in data["events"]]
+    if not all(isinstance(label, str) for labels, _ in data["songs"] for label in labels):
+        raise ValueError("labels")
+    if min((number for _, numbers in data["songs"] for number in numbers), default=0) < 0:
+        raise ValueError("numbers")
     songs = [
-        Song(*labels[:6], tuple(map(table.__getitem__, numbers)), Fraction(labels[6]))
+        Song(*labels[:6], tuple(map(table.__getitem__, numbers)), fraction_in(labels[6]))
         for labels, numbers in data["songs"]
     ]
-    return Corpus(songs, [Rejected(*row) for row in data["rejected"]])
+    return Corpus(songs, [Rejected(*(shown(text, 1000) for text in row)) for row in data["rejected"]])
+
+
+def fraction_in(text: str) -> Fraction:
+    """A fraction of at most nine digits in each part: Fraction itself would count out "1e3000000".
+
+    Args:
+        text: such as "3/2".
+
+    Raises:
+        ValueError: it is none.
+
+    Notebook: none; called by shipped.
+    """
+    if not isinstance(text, str) or not re.fullmatch(r"\d{1,9}(/0*[1-9]\d{0,8})?", text):
+        raise ValueError(f"{text!r:.40} is no fraction")
+    return Fraction(text)

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 
@@ -92,11 +93,14 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
     card = _card(path.with_suffix(".json"))
     weights = _weights(path, card)
     try:
-        build = build or getattr(from_notebook(card["notebook"]), card["class"])
-        model = build(**card["hyperparameters"])
-    except (MemoryError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
+        stored = from_bytes(weights)
+        build = build or _class_of(card)
+        with torch.device("meta"):  # first without numbers: what a card asks for may be of any size
+            wanted = build(**card["hyperparameters"]).state_dict()
+    except (FileNotFoundError, ImportError):  # of its notebook
+        raise
+    except Exception as error:  # of a class that is built from what a stranger wrote
         raise ValueError(f"{name}.json describes no model that can be built: {error}") from error
-    stored, wanted = from_bytes(weights), model.state_dict()
     for key in sorted(stored.keys() | wanted.keys()):
         here, there = stored.get(key), wanted.get(key)
         if here is None or there is None or here.shape != there.shape:
@@ -105,8 +109,17 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
                 f"checkpoint {name!r} does not fit {build.__name__}: {key!r} is {shapes[0]} in the file and "
                 f"{shapes[1]} in the model."
             )
+    model = build(**card["hyperparameters"])
     model.load_state_dict(stored)
     return Checkpoint(model.to(device).eval(), card)
+
+
+def _class_of(card: dict):
+    """The class that a card names. Raises: TypeError if it is no network, or none is called so."""
+    found = getattr(from_notebook(card["notebook"]), card["class"], None)
+    if not isinstance(found, type) or not issubclass(found, torch.nn.Module):
+        raise TypeError(f"{card['notebook']} exports no network {card['class']!r}")
+    return found
 
 
 def _weights(path: Path, card: dict) -> bytes:

@@ -25,6 +25,8 @@ from helpers.songs import Corpus, Rejected, Song
 from helpers.text import text_of
 from helpers.tunes import one_tune
 
+DEEPEST = 100  # folders inside one another
+
 
 def essen_parts() -> list[str]:
     """Names of the parts of the Essen collection inside music21, such as "erk" or "kinder".
@@ -151,17 +153,26 @@ def load_folder(
         raise FileNotFoundError(f"there is no folder {str(folder)!r}; check the path.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{str(folder)!r} is a file; give the folder that holds it.")
-    named, state, rejected = _files_below(folder, suffixes)
+    named, state, rejected = files_below(folder, suffixes)
     wanted = only and {*only, *(song_id.rpartition("#")[0] for song_id in only)}  # a file of many songs is one job
     stamp = "-" + _digest((state, limits.SECONDS, limits.MEMORY, wanted and sorted(wanted)))
     place = "folder-" + _digest((str(folder.resolve()), instrument, merge_ties, suffixes, melody))
-    jobs = lambda: [job for file in named for job in _jobs(*file, instrument, merge_ties, melody, wanted=wanted)]
+    jobs = lambda: [job for file in named for job in jobs_of(*file, instrument, merge_ties, melody, wanted=wanted)]
     corpus = cached(place, jobs, shown(folder.name), unique_ids=True, stamp=stamp, apart=True)
     return Corpus(corpus.songs, corpus.rejected + rejected)
 
 
-def _jobs(path: str, name: str, *how, wanted=None):
-    """(function, arguments, name) for each file that is wanted, or song of an ABC file."""
+def jobs_of(path: str, name: str, *how, wanted=None) -> list[tuple]:
+    """What is to be read of a file, for `apart.read_apart`: (function, arguments, name) for it, or each tune of ABC.
+
+    Args:
+        path: of the file.
+        name: what its songs are called by.
+        how: instrument, merge_ties and melody, as `load_folder`.
+        wanted: ids; None for all.
+
+    Notebook: none; called by store.
+    """
     jobs = _every_job(path, name, *how) if wanted is None or any(one.startswith(name) for one in wanted) else []
     return [job for job in jobs if wanted is None or job[2] in wanted]
 
@@ -179,21 +190,34 @@ def _rejected(name: str, reason: str) -> list[Rejected]:
     return [Rejected(name, reason)]
 
 
-def _files_below(folder: Path, suffixes) -> tuple[list[tuple[str, str]], list[tuple], list[Rejected]]:
-    """Path and name of the files with these endings, in order; their states; and what cannot be opened.
+def files_below(folder: Path, suffixes=SUFFIXES) -> tuple[list[tuple[str, str]], list[tuple], list[Rejected]]:
+    """The files of music in a folder and the folders below it; links to folders are not followed.
 
-    Links to folders are not followed.
+    Args:
+        folder: it must be there.
+        suffixes: which kinds of file.
+
+    Returns:
+        path and name of each, in order; their states: name, size and time; and what cannot be opened.
+
+    Notebook: none; called by store.
     """
     rejected, reason = [], "this folder may not be opened; check its permissions"
     walk = os.walk(folder, onerror=lambda error: rejected.append(Rejected(shown(str(error.filename), 1000), reason)))
-    found = (Path(root) / name for root, _, names in walk if "__MACOSX" not in root for name in names)
+    found: list[Path] = []
+    for root, folders, names in walk:
+        if len(Path(root).parts) - len(folder.parts) > DEEPEST:
+            rejected.append(Rejected(shown(root, 1000), f"it lies more than {DEEPEST} folders deep; move it up"))
+            folders.clear()
+        elif "__MACOSX" not in root:
+            found += (Path(root) / name for name in names)
     wanted = (file for file in found if file.suffix.lower() in suffixes and not file.name.startswith("."))
     named, state = [], []
     for file in sorted(wanted):
         name = shown(str(file.relative_to(folder)), 1000)
         try:
-            found = look_at(file)
-            state.append((name, found.st_size, found.st_mtime_ns))
+            seen = look_at(file)
+            state.append((name, seen.st_size, seen.st_mtime_ns))
             named.append((str(file), name))
         except (Unusable, OSError) as error:
             rejected.append(Rejected(name, reason_of(error)))
@@ -204,12 +228,13 @@ def _digest(thing) -> str:
     return hashlib.sha256(repr(thing).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def load_file(path, instrument=None, merge_ties: bool = True, melody: bool = False) -> Corpus:
+def load_file(path, instrument=None, merge_ties: bool = True, melody: bool = False, first: bool = False) -> Corpus:
     """The songs in one file, by its ending: kern, ABC, MIDI or MusicXML. Nothing is cached.
 
     Args:
         path: of the file.
         instrument, merge_ties, melody: as `load_folder`.
+        first: stop at the first song that can be used; of an ABC file's tunes, three are tried at most.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -222,8 +247,15 @@ def load_file(path, instrument=None, merge_ties: bool = True, melody: bool = Fal
         raise FileNotFoundError(f"there is no file {str(path)!r}; check the path.")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path.name!r} is no music file that can be read; use one of {', '.join(SUFFIXES)}.")
-    jobs = _jobs(str(path), shown(path.name, 1000), instrument, merge_ties, melody)
-    return corpus_of([song for songs in read_apart(jobs) for song in songs], unique_ids=True)
+    jobs = jobs_of(str(path), shown(path.name, 1000), instrument, merge_ties, melody)
+    if not first:
+        return corpus_of([song for songs in read_apart(jobs) for song in songs], unique_ids=True)
+    found: list = []
+    for job in jobs[:3]:  # one after the other: what comes after the first is not wanted
+        found += next(read_apart([job]))
+        if any(isinstance(one, Song) for one in found):
+            break
+    return corpus_of(found, unique_ids=True)
 
 
 def _music21_folder() -> Path:

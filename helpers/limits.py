@@ -20,6 +20,7 @@ WAIT = 120  # seconds on the clock, for a file that waits rather than works; on 
 MEMORY = 1_000_000_000  # bytes, for a process that reads files
 LARGEST = 20_000_000  # bytes of one file, packed or unpacked
 NOTES = {".abc": 10_000, ".krn": 8_000, ".xml": 15_000}  # of one piece: music21 takes 5 to 8 s for so many
+TUNES = 20_000  # of an ABC file
 SLURRED = 4_000_000  # squares of the notes under each slur of an ABC tune, added up: music21's work for them
 SMALL = {"alter", "beat-type", "beats", "chromatic", "diatonic", "fifths", "octave", "octave-change", "staves"}
 DEPTH = 100  # of elements inside one another; MusicXML needs 10
@@ -125,9 +126,13 @@ def unpacked(path) -> bytes:
 
 
 def _entry(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One entry; zipfile unpacks no more of it than the size that it declares."""
-    _size(archive.getinfo(name).file_size, "unpacked, it has")
-    return archive.read(name)
+    """One entry; no more of it is unpacked than the size that it declares, whatever it holds."""
+    found = archive.getinfo(name)
+    _size(found.file_size, "unpacked, it has")
+    if found.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # MusicXML knows no others
+        raise zipfile.BadZipFile("another method")
+    with archive.open(name) as file:
+        return file.read(found.file_size + 1)
 
 
 def _listed(archive: zipfile.ZipFile) -> list[str]:

@@ -15,7 +15,7 @@ from unittest import mock
 from xml.etree import ElementTree
 
 from helpers.events import Event, events_of_stream
-from helpers.limits import SLURRED, few_notes_in_text, look_at, look_into, unpacked
+from helpers.limits import SLURRED, TUNES, few_notes_in_text, look_at, look_into, unpacked
 from helpers.midi import read_midi
 from helpers.reasons import Unusable, chosen_parts, reason_of, shown
 from helpers.songs import Rejected, Song, pitch_class
@@ -137,7 +137,7 @@ def tunes_of(path: str, name: str) -> list[tuple[str, str]]:
         name: id of its song; where it holds many, each gets a number behind it.
 
     Raises:
-        Unusable: it is not ABC notation.
+        Unusable: it is not ABC notation, or has too many tunes.
         OSError: it cannot be opened.
 
     Notebook: none; called by corpus.
@@ -146,6 +146,8 @@ def tunes_of(path: str, name: str) -> list[tuple[str, str]]:
     tunes = list(tunes_in(text_of(path)))
     if not tunes:
         raise Unusable("this is not ABC notation: it has no tune with an X: and a K: line")
+    if len(tunes) > TUNES:
+        raise Unusable(f"it has {len(tunes):,} tunes, and {TUNES:,} is the most that is read of a file; split it")
     names = [name] if len(tunes) == 1 else [f"{name}#{k}" for k in range(1, len(tunes) + 1)]
     return list(zip(tunes, names, strict=True))
 
@@ -317,7 +319,7 @@ def tunes_in(text: str):
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     head, *tunes = re.split(r"(?m)^(?=X:)", text)
-    defaults = re.findall(r"(?m)^[LM]:.*$", head)
+    defaults = {line[0]: line for line in re.findall(r"(?m)^[LM]:.*$", head)}.values()  # the last one of each counts
     for tune in tunes:
         if key := re.search(r"(?m)^K:.*$", tune):
             header = tune[: key.start()]

@@ -8,14 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
-
-from safetensors import SafetensorError
 
 from helpers import checkpoints
+from helpers.cache import fraction_in
 from helpers.composing import IN_C, Writer
 from helpers.exported import from_notebook
 from helpers.player import play
+from helpers.reasons import shown
 from helpers.songs import Song
 from helpers.yours.network import writer_of, yours_folder
 
@@ -56,13 +55,14 @@ def own_writers(frame: Song = IN_C) -> dict[str, Writer]:
     Notebook: 09-your-songs.
     """
     found: dict[str, Writer] = {}
-    for path in sorted(yours_folder().glob("*.safetensors"), key=lambda path: -path.stat().st_mtime):
+    paths = [path for path in yours_folder().glob("*.safetensors") if path.is_file()]
+    for path in sorted(paths, key=lambda path: -path.stat().st_mtime):
         try:
             model, card = checkpoints.load(path.stem, folder=path.parent)
-            own = replace(frame, meter=card["frame"]["meter"], pickup=Fraction(card["frame"]["pickup"]))
+            own = replace(frame, meter=card["frame"]["meter"], pickup=fraction_in(card["frame"]["pickup"]))
             found[path.stem] = writer_of(model, card, frame if frame.meter in card["meters"] else own)
-        except (ValueError, KeyError, OSError, SafetensorError) as error:
-            print(f"The network {path} cannot be used: {error}", file=sys.stderr)
+        except Exception as error:  # whatever its card says, the other networks are of use
+            print(f"The network {shown(str(path), 1000)} cannot be used: {shown(str(error), 1000)}", file=sys.stderr)
     return found
 
 

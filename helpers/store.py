@@ -9,8 +9,10 @@ Notebook: 10-more-machines.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,12 +28,13 @@ from safetensors.torch import save as to_bytes
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from helpers.corpus import load_essen
+from helpers.apart import read_apart
+from helpers.corpus import files_below, jobs_of, load_essen
 from helpers.datasets import split_by_family, tune_name
 from helpers.encoders import TERM_SYMBOL, NoteEncoder, StringToIntEncoder
 from helpers.exported import from_notebook
 from helpers.files import write_atomically
-from helpers.readers import SUFFIXES, read_file
+from helpers.readers import SUFFIXES
 from helpers.songs import Rejected, Song
 
 PARTS = ("train", "validation", "test")
@@ -80,15 +83,16 @@ def readings_of(source: str) -> list[tuple]:
         raise FileNotFoundError(f"there is no folder {source!r}; check the path.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{source!r} is a file; give the folder that holds it.")
-    files = sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
-    files = [file for file in files if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
-    if not files:
+    named, _, rejected = files_below(folder)
+    if not named and not rejected:
         raise ValueError(f"there is no music in {source!r}: it holds no file that ends in {', '.join(SUFFIXES)}.")
-    return [(melodies_in, (str(file), str(file.relative_to(folder)))) for file in files]
+    return [(melodies_in, file) for file in named] + [(list, ((one,),)) for one in rejected]
 
 
 def melodies_in(path: str, name: str) -> list[Song | Rejected]:
     """The songs in one file, of chords the highest note; each that is in no catalogue has its title as its family.
+
+    They are read in a process apart, as `load_folder` reads them, but by Dask's workers, which may start none.
 
     Args:
         path: of the file.
@@ -96,7 +100,10 @@ def melodies_in(path: str, name: str) -> list[Song | Rejected]:
 
     Notebook: none; called by joblib.
     """
-    songs = read_file(path, name, None, merge_ties=True, melody=True)
+    jobs = jobs_of(path, name, None, True, True)
+    alone = multiprocessing.current_process().daemon
+    groups = (function(*how) for function, how, _ in jobs) if alone else read_apart(jobs, cores=1)
+    songs = [song for group in groups for song in group]
     named = lambda one: isinstance(one, Song) and one.family == one.id and tune_name(one)
     return [replace(one, family=named(one)) if named(one) else one for one in songs]
 
@@ -113,8 +120,9 @@ def digest_of(readings: Sequence[tuple], *more) -> str:
     hashed = hashlib.sha256(repr(more).encode())
     for function, arguments in readings:
         if function is melodies_in:
-            stat = os.stat(arguments[0])
-            arguments = arguments[1:], stat.st_size, stat.st_mtime_ns
+            with contextlib.suppress(OSError):  # it went a moment ago, and will be rejected
+                stat = os.stat(arguments[0])
+                arguments = arguments[1:], stat.st_size, stat.st_mtime_ns
         hashed.update(repr(arguments).encode("utf-8", "surrogateescape"))
     return hashed.hexdigest()[:12]
 

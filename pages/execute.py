@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import nbformat
@@ -52,11 +53,18 @@ def execute(client: NotebookClient, output: Path) -> dict | None:
     except DeadKernelError as error:
         print(error, file=sys.stderr)
         return {"heading": heading(nb.cells, now), "error": "its Python process died; was there too little memory?"}
+    except Exception as error:  # a kernel that does not start, or a folder that cannot be written
+        traceback.print_exc()
+        return {"heading": heading(nb.cells, now), "error": f"{type(error).__name__}: {last_line(str(error))}"}
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
         if "outputs" in cell:  # what Debian's font settings make pygraphviz say has nothing to do with the notebook
             cell.outputs = [out for out in cell.outputs if not out.get("text", "").startswith("Fontconfig warning")]
-    write_atomically(output, (nbformat.writes(nb) + "\n").encode("utf-8"))
+    try:
+        write_atomically(output, (nbformat.writes(nb) + "\n").encode("utf-8"))
+    except OSError as error:
+        traceback.print_exc()
+        return {"heading": "the writing of its results", "error": f"{output}: {error.strerror}"}
     return None
 
 
@@ -65,6 +73,7 @@ def main(source: Path, output: Path) -> int:
         nbformat.read(source, as_version=4),
         timeout=None,
         startup_timeout=600,  # seconds; a busy machine takes its time
+        iopub_timeout=600,  # what comes later than this after a cell's end would be lost
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,  # one line for each progress bar

@@ -7,6 +7,7 @@ import base64
 import errno
 import html
 import io
+import json
 import os
 import re
 import shutil
@@ -48,8 +49,11 @@ def with_notice(first_cell: str, heading: str, error: str) -> str:
     return f"{title}\n\n{notice}\n{rest}"
 
 
-def cover(nb, name: str) -> dict[str, bytes]:
-    """ "png": the picture, and "mp3": ten seconds of the sound, of the cells tagged cover-picture and cover-sound."""
+def cover(nb) -> dict[str, bytes]:
+    """ "png": the picture, and "mp3": ten seconds of the sound, of the cells tagged cover-picture and cover-sound.
+
+    What has no output, because somebody has cleared it, is left out.
+    """
     found, takes, rate = {"picture": None, "sound": None}, [], 0
     for cell in nb.cells:
         tags = cell.metadata.get("tags", ())
@@ -68,10 +72,8 @@ def cover(nb, name: str) -> dict[str, bytes]:
         file = io.BytesIO()
         soundfile.write(file, samples, rate, format="MP3")
         found["sound"] = file.getvalue()
-    for kind, data in found.items():
-        if data is None:
-            raise ValueError(f"{name} has no output in a cell tagged cover-{kind}.")
-    return {"png": found["picture"], "mp3": found["sound"]}
+    endings = {"picture": "png", "sound": "mp3"}
+    return {endings[kind]: data for kind, data in found.items() if data is not None}
 
 
 def small(png: bytes, width: int = 2000) -> bytes:
@@ -82,18 +84,25 @@ def small(png: bytes, width: int = 2000) -> bytes:
     return min(png, file.getvalue(), key=len)
 
 
-def contents() -> str:
-    """The first page."""
-    best, took = scores(), minutes()
+def contents(covers: dict[str, set]) -> str:
+    """The first page.
+
+    Args:
+        covers: notebook -> which of "png" and "mp3" it has.
+    """
+    best, took = scores("not among its saved outputs"), minutes()
     cards = []
     for name, (title, built) in BUILT.items():
-        what = "Measured" if name in NO_MODEL else "Best score on unseen songs"
+        what, has = "Measured" if name in NO_MODEL else "Best score on unseen songs", covers.get(name, set())
+        picture = f'<img src="covers/{name}.png" alt="a figure of notebook {name[:2]}">' if "png" in has else ""
+        sound = (
+            f'<audio controls preload="none" src="covers/{name}.mp3" '
+            f'aria-label="ten seconds of notebook {name[:2]}"></audio>'
+        )
         cards.append(
-            f'<section class="nfs-card"><a href="notebooks/{name}.html"><img src="covers/{name}.png" '
-            f'alt="a figure of notebook {name[:2]}"></a><div><h3><a href="notebooks/{name}.html">{name[:2]} · {title}'
-            f"</a></h3><p>You build {built}. {what}: {best[name]}. All cells take "
-            f'{took[name]:.1f} minutes.</p><audio controls preload="none" src="covers/{name}.mp3" '
-            f'aria-label="ten seconds of notebook {name[:2]}"></audio></div></section>'
+            f'<section class="nfs-card"><a href="notebooks/{name}.html">{picture}</a><div><h3>'
+            f'<a href="notebooks/{name}.html">{name[:2]} · {title}</a></h3><p>You build {built}. {what}: {best[name]}. '
+            f"All cells take {took[name]:.1f} minutes.</p>{sound if 'mp3' in has else ''}</div></section>"
         )
     solved = "\n".join(f"| {wrong} | solved: {where} |" for wrong, where in SOLVED.items())
     page = (ROOT / "pages" / "index.md").read_text(encoding="utf-8")
@@ -123,9 +132,10 @@ def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str
         if name in (failures or {}):
             nb.cells[0].source = with_notice(nb.cells[0].source, **failures[name])
         files[Path("notebooks") / f"{name}.ipynb"] = nbformat.writes(nb).encode("utf-8")
-        for kind, data in cover(nb, name).items():
+        for kind, data in cover(nb).items():
             files[Path("extra") / "covers" / f"{name}.{kind}"] = data
-    files[Path("index.md")] = contents().encode("utf-8")
+    covers = {name: {p.suffix[1:] for p in files if p.parent.name == "covers" and p.stem == name} for name in notebooks}
+    files[Path("index.md")] = contents(covers).encode("utf-8")
     files[Path("benchmarks.md")] = (ROOT / "benchmarks" / "RESULTS.md").read_bytes()
     files |= {Path(path.name): path.read_bytes() for path in (ROOT / "benchmarks").glob("*.png")}
     files[Path("README.md")] = files[Path("README.md")].replace(b"benchmarks/RESULTS.md)", b"benchmarks.md)")
@@ -137,9 +147,12 @@ def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str
     pages = locked(pages)
     text = b"".join(data for path, data in pages.items() if path.suffix == ".html")
     wanted = {path: data for path, data in pages.items() if asked_for(path, text)}
-    mirror(
-        {path: used_icons(data, text) if path.name == "fontawesome.js" else data for path, data in wanted.items()}, site
-    )
+    wanted = {path: used_icons(data, text) if path.name == "fontawesome.js" else data for path, data in wanted.items()}
+    ours = work / "site.json"  # what is ours in the site: a page of `make yours` may lie there, too
+    before = {Path(name) for name in json.loads(ours.read_text(encoding="utf-8"))} if ours.is_file() else set()
+    write_atomically(ours, json.dumps(sorted(str(path) for path in before | set(wanted))).encode("utf-8"))
+    mirror(wanted, site, before)
+    write_atomically(ours, json.dumps(sorted(str(path) for path in wanted)).encode("utf-8"))
 
 
 def locked(pages: dict[Path, bytes]) -> dict[Path, bytes]:
@@ -167,17 +180,28 @@ def locked(pages: dict[Path, bytes]) -> dict[Path, bytes]:
 
 
 def sphinx(source: Path, made: Path, cache: Path) -> None:
-    """Raises: OSError if the disk is full, RuntimeError with Sphinx's own words if it fails for another reason."""
+    """Makes the pages; what a run left that did not come to its end is thrown away, for a page may be cut off there.
+
+    Raises: OSError if the disk is full, RuntimeError with Sphinx's own words if it fails for another reason.
+    """
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", str(cache), str(source), str(made)]
-    had_cache = cache.is_dir()
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8")
-    if "No space left on device" in done.stderr:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(made))
-    if done.returncode and had_cache:  # it may have been cut short by a crash
-        shutil.rmtree(cache)
+    whole = cache / "whole"
+    had_cache = whole.is_file()
+    if not had_cache:
+        for folder in (cache, made):
+            shutil.rmtree(folder, ignore_errors=True)
+    whole.unlink(missing_ok=True)
+    english = os.environ | {"LC_ALL": "C.UTF-8"}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", env=english)
+    for number in map(int, re.findall(r"\[Errno (\d+)\]", done.stderr)):  # where no page is written, Sphinx only warns
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise OSError(number, os.strerror(number), str(made))
+    if done.returncode and had_cache:
         sphinx(source, made, cache)
     elif done.returncode:
         raise RuntimeError(f"Sphinx could not make the pages: {done.stderr.strip()}")
+    else:
+        write_atomically(whole, b"")
 
 
 def asked_for(path: Path, pages: bytes) -> bool:
@@ -200,12 +224,19 @@ def used_icons(script: bytes, pages: bytes) -> bytes:
     return icon.sub(lambda found: found[0] if found[2] in used else b"", script)
 
 
-def mirror(files: dict[Path, bytes], folder: Path) -> None:
-    """Makes `folder` hold just these files; one that is the same already is left alone, with its time."""
+def mirror(files: dict[Path, bytes], folder: Path, before: set[Path] | None = None) -> None:
+    """Makes `folder` hold just these files; one that is the same already is left alone, with its time.
+
+    Args:
+        files: path in the folder -> what it is to hold.
+        folder: it need not be there.
+        before: the only other files that are removed; None for all.
+    """
     for path, data in files.items():
         goal = folder / path
         if not goal.is_file() or goal.read_bytes() != data:
             goal.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(goal, data)
-    for path in [path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder) not in files]:
-        path.unlink()
+    there = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    for path in (there if before is None else there & before) - set(files):
+        (folder / path).unlink()

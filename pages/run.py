@@ -37,7 +37,8 @@ def main(words):
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops make stops the kernels too
     try:
         chosen = choose(arguments.only, NOTEBOOKS + OTHERS if arguments.in_place else NOTEBOOKS)
-        return replace_notebooks(chosen) if arguments.in_place else run(chosen)
+        with alone():
+            return replace_notebooks(chosen) if arguments.in_place else run(chosen)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
         return 130
@@ -57,6 +58,26 @@ REASONS = {
     errno.EACCES: "you may not write here. Clone the project into a folder of your own.",
     errno.EDQUOT: "your share of the disk is full. Free some space and type the command again: it goes on from here.",
 }
+
+
+@contextlib.contextmanager
+def alone():
+    """One of us at a time in this folder. Raises: RuntimeError if another is at work."""
+    import filelock
+
+    BUILD.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(BUILD / "run.lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            lock.acquire(timeout=0)
+            stack.callback(lock.release)
+        except filelock.Timeout:
+            raise RuntimeError(
+                "Another make run is at work in this folder. Wait until it is done, or stop it."
+            ) from None
+        except NotImplementedError:  # a disk without locks
+            pass
+        yield
 
 
 def choose(names, notebooks):
@@ -79,12 +100,21 @@ def digest(*parts: bytes) -> str:
     return total.hexdigest()
 
 
+def cells_of(path: Path) -> list[dict]:
+    """Raises: RuntimeError if it is no notebook, as after a merge that left its marks."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return [cell for cell in cells if (cell["cell_type"], cell["source"], cell["metadata"])]
+    except (ValueError, KeyError, TypeError) as error:
+        back = f"git checkout '{path.relative_to(ROOT)}'"
+        raise RuntimeError(f"{path} cannot be read as a notebook ({error}). {back} brings the committed one.") from None
+
+
 def fingerprint(path: Path) -> str:
     """Changes with whatever may change a notebook's page: its cells, helpers, what notebooks export, models, data."""
-    cells = lambda file: json.loads(file.read_text(encoding="utf-8"))["cells"]
-    own = [[cell["source"], cell["metadata"].get("tags")] for cell in cells(path)]
+    own = [[cell["source"], cell["metadata"].get("tags")] for cell in cells_of(path)]
     exported = [
-        cell["source"] for file in NOTEBOOKS for cell in cells(file) if "export" in cell["metadata"].get("tags", ())
+        cell["source"] for file in NOTEBOOKS for cell in cells_of(file) if "export" in cell["metadata"].get("tags", ())
     ]
     files = [ROOT / "constraints.txt", *ROOT.glob("helpers/**/*"), *ROOT.glob("models/*"), *ROOT.glob("data/*.json")]
     contents = [str(f).encode() + f.read_bytes() for f in sorted(files) if f.is_file() and f.suffix != ".pyc"]
@@ -215,15 +245,14 @@ def execute(tasks: list[Task], jobs: int, finished) -> None:
 
 
 def code_cells(path: Path) -> int:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return sum(cell["cell_type"] == "code" for cell in cells)
+    return sum(cell["cell_type"] == "code" for cell in cells_of(path))
 
 
 def cores() -> int:
     """Those that this process may use, four at most: each notebook takes up to a gigabyte of memory."""
-    with contextlib.suppress(AttributeError):  # not on every system
-        return min(4, len(os.sched_getaffinity(0)))
-    return min(4, os.cpu_count() or 1)
+    import joblib
+
+    return min(4, joblib.cpu_count())
 
 
 def longest_first(path: Path) -> float:
@@ -281,13 +310,15 @@ def make_pages(tasks: list[Task]) -> bool:
     """The site of what has run here, and of the committed notebooks for what has not; False if it is there already."""
     sources = {task.path.stem: task.output if task.has_run() else task.path for task in tasks}
     notes = {task.path.stem: task.failure for task in tasks if task.failure}
-    files = [*sources.values(), *OTHERS, *ROOT.glob("pages/*.*"), *ROOT.glob("*.md"), *ROOT.glob("data/*.md")]
+    beside = ("LICENSE", "*.md", "pages/*.*", "data/*.md", "benchmarks/*.*", "models/*.json", "helpers/*.py")
+    files = [*sources.values(), *OTHERS, *(path for pattern in beside for path in ROOT.glob(pattern))]
     key = digest(json.dumps(notes, sort_keys=True).encode(), *(f.read_bytes() for f in sorted(files)))
     stamp = BUILD / "site.key"
     if stamp.is_file() and stamp.read_text() == key and (SITE / "index.html").is_file():
         return False
     from make_site import build
 
+    stamp.unlink(missing_ok=True)  # from here on the site is neither the old one nor the new
     build(sources, SITE, BUILD / "pages", notes)
     write_atomically(stamp, key.encode())
     return True

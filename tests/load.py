@@ -1,8 +1,8 @@
 """Both of the README's commands, in fresh clones with empty caches, on a quiet machine and on busy ones.
 
 Conditions: quiet; busy (four processes that only count); one core (of however many there are); twice (the same
-command at once in two clones). Each command must exit 0 and leave `git status` clean, and a second `make run` has
-nothing to do. Prints a row for each command as soon as it has ended. Not part of `make test`: it takes hours.
+command at once in two clones). Each command must exit 0 and leave `git status` clean, and a second `make run` must
+find nothing to do. Prints a row for each command as soon as it has ended. Not part of `make test`: it takes hours.
 
 Run: make test-load, or python tests/load.py busy "one core"
 """
@@ -54,27 +54,38 @@ def measure(condition: str) -> bool:
     try:
         with tempfile.TemporaryDirectory() as place:
             clones = [Clone(Path(place), number) for number in range(2 if condition == "twice" else 1)]
-            for step in STEPS:
-                logs = [open(Path(place) / f"log{k}", "w+") for k in range(len(clones))]  # noqa: SIM115
-                begin = time.perf_counter()
-                running = [clone.start(step, log) for clone, log in zip(clones, logs, strict=True)]
-                codes = [process.wait() for process in running]
-                seconds = time.perf_counter() - begin
-                untidy = [clone.untidy() for clone in clones]
-                print(f"{condition:9} {' '.join(step):11} {seconds:7.1f} s  exit {codes}", end="", flush=True)
-                print(f"  git status: {untidy}" if any(untidy) else "", flush=True)
-                well &= not any(codes) and not any(untidy)
-                for code, log in zip(codes, logs, strict=True):
-                    log.seek(0)
-                    if code or step[1] == "test":
-                        print("".join(log.readlines()[-60 if code else -2 :]), flush=True)
-                    log.close()
+            for number, step in enumerate(STEPS):
+                well &= take(step, clones, Path(place), condition, again=step in STEPS[:number])
     finally:
         os.sched_setaffinity(0, cores) if condition == "one core" else None
         for other in others:
             other.kill()
             other.wait()
     return well
+
+
+def take(step: list[str], clones: list[Clone], place: Path, condition: str, again: bool) -> bool:
+    """Types one command in each clone at once, and says how it ended; `again`: it must find nothing to do."""
+    logs = [place / f"log{k}" for k in range(len(clones))]
+    begin, running = time.perf_counter(), []
+    try:
+        for clone, log in zip(clones, logs, strict=True):
+            with open(log, "w") as file:
+                running.append(clone.start(step, file))
+        codes = [process.wait() for process in running]
+    finally:
+        for process in running:
+            process.terminate()  # make ends what it has started
+            process.wait()
+    seconds, texts = time.perf_counter() - begin, [log.read_text(errors="replace") for log in logs]
+    untidy = [text for clone in clones if (text := clone.untidy())]
+    idle = not again or all("Up to date" in text for text in texts)
+    said = [f"exit {codes}", *(f"git status: {text}" for text in untidy), *([] if idle else ["it did something again"])]
+    print(f"{condition:9} {' '.join(step):11} {seconds:7.1f} s  {'  '.join(said)}", flush=True)
+    for code, text in zip(codes, texts, strict=True):
+        if code or step[1] == "test":
+            print("\n".join(text.splitlines()[-60 if code else -2 :]), flush=True)
+    return idle and not any(codes) and not untidy
 
 
 if __name__ == "__main__":

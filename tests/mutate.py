@@ -29,18 +29,27 @@ pytest_add_cli_args = ["-m", "not slow", "-k", "not ({left_out})", "-p", "no:cac
 """
 
 
-def prepare() -> dict:
-    """The copy and its settings; what mutmut needs in the environment."""
+def install() -> None:
+    """mutmut into a folder of its own."""
     if not TOOLS.is_dir():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(TOOLS)]
         subprocess.run([*command, "mutmut==3.8.1", "libcst", "textual", "rich", "setproctitle"], check=True)
+
+
+def copy_project() -> None:
+    """What git knows, into a new folder."""
     shutil.rmtree(WORK, ignore_errors=True)
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split(
-        "\n"
-    )
+    words = ["git", "ls-files"]
+    listed = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")
     for name in filter(None, listed):
         (WORK / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, WORK / name)
+
+
+def prepare() -> dict:
+    """The copy and its settings; what mutmut needs in the environment."""
+    install()
+    copy_project()
     tests = [f"tests/test_{name}.py" for name in TESTS if (ROOT / "tests" / f"test_{name}.py").is_file()]
     core = [f"helpers/{name}.py" for name in CORE]
     with open(WORK / "pyproject.toml", "a", encoding="utf-8") as file:

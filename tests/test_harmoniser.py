@@ -39,6 +39,45 @@ def panel():
     return made
 
 
+def test_the_buttons_write_in_a_thread_one_take_after_the_other(panel):
+    panel.button.click()
+    panel.button.click()  # of a page that does not wait: the first is being written, or is done
+    panel.wait()
+    taken = len(panel.harmonise.asked)
+    assert taken in (1, 2) and len(panel.shown.children) == taken and not panel.button.disabled
+    panel.again.click()
+    panel.wait()
+    assert panel.seed.value == 2 and panel.harmonise.asked[-1][2] is not None
+
+
+def test_whoever_harmonises_takes_a_turn(panel, monkeypatch, tmp_path):
+    from helpers.widgets import harmoniser, turns
+
+    order = []
+
+    def one_at_a_time(wait):
+        wait(3)
+        order.append(panel.message.value)
+        return turns.turn(wait, 1, tmp_path)
+
+    monkeypatch.setattr(harmoniser, "turn", one_at_a_time)
+    panel.button.click()
+    panel.wait()
+    assert "3 before you" in order[0] and len(panel.shown.children) == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_sliders_and_meters_of_any_size_are_one_sentence(panel):
+    panel.melody.bars.set_state({"max": 10**9, "value": 10**9})
+    panel.write()
+    assert "its first bars is 1e+09; it goes from 1 to 16." in panel.message.value
+    panel.melody.bars.set_state({"max": 16, "value": 16})
+    long = Song("x", "long", "x", "C", "major", "99/1", (Event((60,), Fraction(4000)),), Fraction(0))
+    panel.melody.songs[0] = long
+    panel.write()
+    assert "16 bars of 99/1 are 4000 quarter notes, and 128 is the most at a time" in panel.message.value
+    assert panel.harmonise.asked == []
+
+
 def block_of(panel, place=0):
     return panel.shown.children[place].outputs[0]["data"]["text/html"]
 

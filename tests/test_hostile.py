@@ -9,19 +9,21 @@ import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import psutil
 import pytest
 
-from helpers import apart, cache, limits
+from helpers import apart, cache, corpus, limits
 from helpers import midi as reading
 from helpers.corpus import load_file, load_folder
 from helpers.notation import to_musicxml
-from helpers.readers import read_file, read_tune
-from helpers.reasons import reason_of, shown
+from helpers.readers import read_file, read_tune, tunes_in
+from helpers.reasons import Unusable, reason_of, shown
 from helpers.songs import Rejected, Song
+from helpers.text import text_of
 
 GOOD = "X:1\nT:Good\nM:4/4\nL:1/4\nK:C\nCDEF|G4|\n"
 SONG = Song.from_tiny("4/4 c4 d e f g1")
@@ -121,6 +123,60 @@ def test_a_zip_bomb_that_lies_about_its_size_is_damaged(folder):
     data = (folder / "liar.mxl").read_bytes()
     (folder / "liar.mxl").write_bytes(data.replace(struct.pack("<I", 60_000_000), struct.pack("<I", 1000)))
     assert "cut off or damaged" in reasons_in(folder)["liar.mxl"]
+
+
+def test_of_a_bomb_that_lies_no_more_is_unpacked_than_it_declares(folder):
+    packed(folder / "lies.mxl", [("score.xml", bytes(50_000_000))])
+    data = (folder / "lies.mxl").read_bytes()
+    declared = struct.pack("<I", 50_000_000)
+    assert data.count(declared) == 2
+    (folder / "lies.mxl").write_bytes(data.replace(declared, struct.pack("<I", 1000)))
+    tracemalloc.start()
+    try:
+        assert "cut off or damaged" in reason_of(refused(folder / "lies.mxl"))
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def refused(path):
+    with pytest.raises(Unusable) as caught:
+        limits.unpacked(path)
+    return caught.value
+
+
+def test_lines_before_the_first_tune_are_no_memory():
+    """Each tune got all of them: 290 kB of such lines and tunes would have filled 3 GB."""
+    text = "L:1/4\nM:3/4\n" * 1000 + "X:1\nK:C\nCDE|\n" * 1000
+    tunes = list(tunes_in(text))
+    assert len(tunes) == 1000 and sum(map(len, tunes)) < 50_000 and "L:1/4" in tunes[0]
+
+
+def test_a_file_of_very_many_tunes_is_refused(folder):
+    (folder / "many.abc").write_text("X:1\nK:C\nC\n" * (limits.TUNES + 1))
+    assert "20,001 tunes, and 20,000 is the most" in reasons_in(folder)["many.abc"]
+
+
+def test_old_encodings_are_no_work_in_a_large_file(tmp_path):
+    (tmp_path / "x.abc").write_bytes("aöüß".encode("latin-1") * 500_000 + b"a" * 5_000_000)
+    text, calls = work_of(text_of, tmp_path / "x.abc")
+    assert text.startswith("aöüß") and calls < 1_000_000
+
+
+def test_folders_very_deep_inside_one_another_are_listed(folder):
+    from helpers.store import readings_of  # here: torch would not fit into the memory of what reads
+
+    deep = folder
+    for _ in range(20):
+        deep = deep / "/".join("d" * 60)
+        deep.mkdir(parents=True)
+    (deep / "x.abc").write_text(GOOD)
+    try:
+        (listed,) = reasons_in(folder).values()
+        assert "more than 100 folders deep" in listed and len(readings_of(str(folder))) == 2
+    finally:
+        (deep / "x.abc").unlink()
+        os.removedirs(deep)  # pytest could not
 
 
 def test_names_that_climb_out_of_an_archive_write_nothing(folder):
@@ -256,6 +312,29 @@ def fill(path):
 
 def well(path):
     return [path]
+
+
+def test_a_store_reads_as_carefully_as_a_folder(folder, monkeypatch):
+    """What hangs, what leads nowhere and what has an evil name cost only themselves."""
+    from helpers.store import digest_of, readings_of  # here: torch would not fit into the memory of what reads
+
+    (folder / "gone.mid").symlink_to("/nowhere")
+    (folder / f"{BEYOND}.abc").write_text(GOOD)
+    (folder / "hangs.krn").write_text("**kern\n")
+    monkeypatch.setattr(limits, "SECONDS", 1)
+    monkeypatch.setattr(corpus, "read_file", spin_for_ever)
+    readings = readings_of(str(folder))
+    assert len(digest_of(readings)) == 12
+    read = [one for function, how in readings for one in function(*how)]
+    names = sorted(one.id if isinstance(one, Song) else one.name for one in read)
+    assert len(names) == 4 and all(name.isprintable() for name in names)
+    reasons = {one.name: one.reason for one in read if isinstance(one, Rejected)}
+    assert "leads nowhere" in reasons["gone.mid"] and "takes longer than 1 seconds" in reasons["hangs.krn"]
+
+
+def spin_for_ever(*_):
+    while True:
+        pass
 
 
 def test_what_hangs_crashes_or_spins_is_ended_and_the_rest_is_read(monkeypatch):

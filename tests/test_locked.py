@@ -6,14 +6,17 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from helpers import cache
 from helpers.songs import Song
@@ -23,7 +26,7 @@ from helpers.widgets.upload import MOST_FILES, FileInput
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
-from lab import command_of, free_port, quiet_environment, stop, wait_for  # noqa: E402 (it lies in the folder above)
+from lab import command_of, quiet_environment, stop, wait_for  # noqa: E402 (it lies in the folder above)
 
 TUNE = base64.b64encode(b"X:1\nT:x\nM:4/4\nL:1/4\nK:G\nGABc|d2d2|\n").decode()
 
@@ -38,6 +41,21 @@ def listening(process) -> set[str]:
     return set(found)
 
 
+def where_its_port_is_taken(command: list[str], log: Path) -> tuple[subprocess.Popen, int]:
+    """A server whose port somebody else has, and the port that it takes and names instead."""
+    with socket.socket() as other, open(log, "w") as file:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken, here = other.getsockname()[1], quiet_environment(log.parent)
+        server = subprocess.Popen([*command, f"--port={taken}"], cwd=ROOT, env=here, stdout=file, stderr=file)
+        end = time.monotonic() + 600
+        while not (named := re.search(r"https?://127\.0\.0\.1:(\d+)/\S*token=", log.read_text())):
+            assert server.poll() is None and time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
+    assert int(named[1]) != taken
+    return server, int(named[1])
+
+
 def status_of(address: str, method="GET") -> tuple[int, str]:
     try:
         with urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=120) as answer:
@@ -49,11 +67,8 @@ def status_of(address: str, method="GET") -> tuple[int, str]:
 @pytest.mark.slow
 def test_the_lab_listens_on_loopback_and_asks_for_its_token(tmp_path):
     pytest.importorskip("jupyterlab")
-    port = free_port()
-    command = [*command_of("lab"), f"--port={port}", "--allow-root", "--ServerApp.port_retries=0"]
     log = tmp_path / "lab.log"
-    with open(log, "w") as file:
-        server = subprocess.Popen(command, cwd=ROOT, env=quiet_environment(tmp_path), stdout=file, stderr=file)
+    server, port = where_its_port_is_taken([*command_of("lab"), "--allow-root"], log)
     try:
         wait_for(f"http://127.0.0.1:{port}/api", server, any_answer=True)
         assert status_of(f"http://127.0.0.1:{port}/api/contents")[0] == 403
@@ -70,11 +85,8 @@ def test_the_lab_listens_on_loopback_and_asks_for_its_token(tmp_path):
 @pytest.mark.slow
 def test_the_studio_listens_on_loopback_and_asks_for_its_token(tmp_path):
     pytest.importorskip("voila")
-    port = free_port()
     log = tmp_path / "studio.log"
-    with open(log, "w") as file:
-        command = [*command_of("studio"), f"--port={port}"]
-        server = subprocess.Popen(command, cwd=ROOT, env=quiet_environment(tmp_path), stdout=file, stderr=file)
+    server, port = where_its_port_is_taken(command_of("studio"), log)
     try:
         wait_for(f"http://127.0.0.1:{port}/static/", server, any_answer=True)
         code, where = status_of(f"http://127.0.0.1:{port}/")
@@ -131,6 +143,57 @@ def test_each_dependency_has_its_hashes():
     assert not missing, "make constraints-hashes.txt again, as its first lines say"
 
 
+CARD = {"frame": {"meter": "4/4", "pickup": "0"}, "meters": ["4/4"], "centres": None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"frame": frame} for frame in (None, [], {"meter": "4/4", "pickup": "1/0"}, {"pickup": "1e3000000"})),
+        *({"meters": 5}, {"vocabulary": 5}, {"class": "NoteEncoder"}, {"class": "__class__"}, {"notebook": []}),
+        *({"hyperparameters": {"\x1b]0;owned\x07\u202e": 1}}, {"hyperparameters": {"pitches": 10**12}}),
+    ],
+    ids=str,
+)
+def test_a_card_that_a_stranger_wrote_costs_only_its_own_network(tmp_path, monkeypatch, capsys, change):
+    """With the right hash of the weights, but something else that is not what it should be."""
+    from helpers import checkpoints, shipped
+
+    for module in ("helpers.shipped", "helpers.yours.network"):
+        monkeypatch.setattr(f"{module}.yours_folder", lambda: tmp_path)
+    for ending in (".safetensors", ".json"):
+        shutil.copy(checkpoints.MODELS / f"06-lstm{ending}", tmp_path / f"good{ending}")
+        shutil.copy(checkpoints.MODELS / f"06-lstm{ending}", tmp_path / f"bad\x1b[31m{ending}")
+    for name, more in (("good", {}), ("bad\x1b[31m", change)):
+        card = json.loads((tmp_path / f"{name}.json").read_text())
+        alphabet = {"pitches": [], "durations": [], "meters": ["4/4"], "beats": 32}
+        (tmp_path / f"{name}.json").write_text(json.dumps(card | {"alphabet": alphabet} | CARD | more))
+    (tmp_path / "gone.safetensors").symlink_to("/nowhere")
+    monkeypatch.setattr(shipped, "writer_of", lambda model, card, frame: len(card["vocabulary"]))
+    assert list(shipped.own_writers()) == ["good"]
+    said = capsys.readouterr().err
+    assert said.count("cannot be used") == 1 and said.rstrip("\n").isprintable()
+
+
+def test_garbage_with_the_right_hash_is_one_sentence(tmp_path):
+    from helpers import checkpoints
+
+    card = json.loads((checkpoints.MODELS / "06-lstm.json").read_text())
+    (tmp_path / "x.safetensors").write_bytes(b"garbage" * 9)
+    (tmp_path / "x.json").write_text(json.dumps(card | {"sha256": hashlib.sha256(b"garbage" * 9).hexdigest()}))
+    with pytest.raises(ValueError, match=r"x\.json describes no model that can be built"):
+        checkpoints.load("x", folder=tmp_path)
+
+
+@pytest.mark.parametrize("kept", [{}, [1, 2], {"nature": 5}, {"nature": {}}, {"weights": torch.ones(2)}], ids=str)
+def test_a_last_pt_that_is_no_run_is_one_sentence(tmp_path, kept):
+    from helpers.training.loop import Recipe, Run
+
+    torch.save(kept, tmp_path / "last.pt")
+    with pytest.raises(ValueError, match=r"last\.pt cannot be read; delete it|holds another run"):
+        Run(tmp_path, torch.nn.Linear(2, 2), Recipe(), 1, 1)
+
+
 def test_a_cache_that_a_stranger_wrote_is_refused(tmp_path, capsys):
     """Its checksum is right; what it says is not."""
     song = [["x", "", "x", "C", "major", "4/4", "0"], [0]]
@@ -138,6 +201,9 @@ def test_a_cache_that_a_stranger_wrote_is_refused(tmp_path, capsys):
         ([[[60], "1/0"]], [song]),
         ([[[60], "1"]], [[*song[:1], [7]]]),
         ([[["a"], "1"]], []),
+        ([[[60], "1e2000000"]], [song]),
+        ([[[60], "1"]], [[song[0], [-1]]]),
+        ([[[60], "1"]], [[[1, *song[0][1:]], [0]]]),
         (5, []),
     ):
         body = json.dumps({"events": events, "songs": songs, "rejected": []})
@@ -152,7 +218,8 @@ def test_a_cache_that_a_stranger_wrote_is_refused(tmp_path, capsys):
 
 def test_a_file_message_that_no_page_sends_is_refused_in_one_sentence():
     field = FileInput()
-    for content in (None, [], {}, {"name": "x.abc"}, {"name": 1, "size": 2, "data": ""}, {"name": "x", "size": "2"}):
+    huge = [{"name": "x.abc", "size": size, "data": ""} for size in (10**400, -2)]
+    for content in (None, [], {}, {"name": "x"}, {"name": 1, "size": 2, "data": ""}, {"name": "x", "size": "2"}, *huge):
         field._received(content)
         assert "no file; it is not read" in field.message.value and field.song is None
     field._received({"name": "x.abc", "size": 38, "data": TUNE})
@@ -198,10 +265,33 @@ def test_a_point_that_is_none_is_not_taken():
     tune = Song.from_tiny("c4 d e f")
     explorer = LatentExplorer(lambda code: tune, [[0.0, 1.0], [1.0, 0.5], [0.3, 0.1]], list("abc"))
     before = explorer.point
-    for point in ([], [1], ["a", 2], [float("nan"), 0], [None, None], [0, float("inf")]):
+    for point in ([], [1], ["a", 2], [float("nan"), 0], [None, None], [0, float("inf")], [10**400, 0], [99.0, 0]):
         explorer.map.set_state({"point": point, "reach": -1.0})
         assert explorer.point == before and "not taken" in explorer.message.value
         explorer.say("")
+
+
+def test_of_an_upload_no_more_is_read_than_its_first_song(monkeypatch):
+    """199,000 tunes fit into the 2 MB that may be sent."""
+    from helpers import apart, corpus
+
+    read = []
+    monkeypatch.setattr(corpus, "read_apart", lambda jobs: (read.extend(jobs), apart.read_apart(jobs))[1])
+    tunes = "X:1\nM:4/4\nL:1/4\nK:G\nGABc|d2d2|\n\n" * 1000
+    assert song_in("x.abc", len(tunes), base64.b64encode(tunes.encode()).decode()).tonic == "G"
+    assert len(read) == 1
+    broken = "X:1\nK:G\n&\n\n" * 1000
+    with pytest.raises(ValueError, match=r"'x\.abc' cannot be used: it uses ABC signs"):
+        song_in("x.abc", len(broken), base64.b64encode(broken.encode()).decode())
+    assert len(read) == 4
+
+
+def test_sliders_of_the_map_that_a_page_has_widened_do_not_count():
+    tune = Song.from_tiny("c4 d e f")
+    explorer = LatentExplorer(lambda code: tune, [[0.0, 1.0], [1.0, 0.5], [0.3, 0.1]], list("abc"))
+    explorer.sliders[0].set_state({"max": 1e300, "value": 1e300})
+    explorer.listen()
+    assert "axis 1 is 1e+300; it goes from -3.3 to 3.3." in explorer.message.value and not explorer.shown.children
 
 
 def test_sliders_that_a_page_has_widened_do_not_count():
@@ -234,6 +324,20 @@ def test_whoever_comes_later_is_told_how_many_are_before_and_a_dead_one_is_not_w
     with turn(wait, 1, tmp_path):
         assert told[:3] == [1, 1, 1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clock_set_back_lets_nobody_pass(tmp_path, monkeypatch):
+    told = []
+
+    def wait(before):
+        told.append(before)
+        raise InterruptedError
+
+    with turn(print, 1, tmp_path):
+        monkeypatch.setattr("time.time_ns", lambda: 0)
+        with pytest.raises(InterruptedError), turn(wait, 1, tmp_path):
+            pass
+    assert told == [1]
 
 
 def test_a_queue_whose_folder_is_gone_lets_everybody_in(tmp_path):

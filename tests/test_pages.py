@@ -1,10 +1,13 @@
+import errno
 import io
 import re
+import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+import nbformat
 import numpy as np
 import pytest
 import soundfile
@@ -127,5 +130,70 @@ def test_mirror_replaces_what_differs_and_leaves_the_rest_alone(tmp_path):
     before = (tmp_path / "c.txt").stat().st_mtime_ns
     make_site.mirror({Path("a/b.txt"): b"3", Path("c.txt"): b"2"}, tmp_path)
     assert (tmp_path / "a/b.txt").read_bytes() == b"3" and (tmp_path / "c.txt").stat().st_mtime_ns == before
+    (tmp_path / "yours.html").write_text("a page of make yours")
+    make_site.mirror({Path("c.txt"): b"2"}, tmp_path, {Path("a/b.txt"), Path("gone.txt")})
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["c.txt", "yours.html"]
     make_site.mirror({Path("c.txt"): b"2"}, tmp_path)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["c.txt"]
+
+
+def test_a_notebook_whose_outputs_are_cleared_has_no_picture_and_no_score(monkeypatch):
+    nb = nbformat.read(NOTEBOOKS[0], as_version=4)
+    assert set(make_site.cover(nb)) == {"png", "mp3"}
+    for cell in nb.cells:
+        cell.pop("outputs", None)
+    assert make_site.cover(nb) == {}
+
+    def nothing(name, pattern):
+        raise ValueError("execute the notebook")
+
+    monkeypatch.setattr(results, "printed", nothing)
+    page = make_site.contents({"03-lstm": {"png"}})
+    assert "Best score on unseen songs: not among its saved outputs." in page
+    assert (
+        page.count("<img") == 1
+        and "<audio" not in page
+        and page.count('<section class="nfs-card">') == len(results.BUILT)
+    )
+
+
+@pytest.fixture
+def small_site(tmp_path):
+    """Sources of two pages for Sphinx, and where it works."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "conf.py").write_text("")
+    for name in ("index", "other"):
+        (source / f"{name}.rst").write_text(f"{name}\n{'=' * len(name)}\n\ntext of {name}\n")
+    return source, tmp_path / "html", tmp_path / "doctrees"
+
+
+def test_a_page_that_was_cut_off_is_made_again(small_site, monkeypatch):
+    """Sphinx makes a page again if its source is newer: what a kill or a full disk has cut off is newer still."""
+    make_site.sphinx(*small_site)
+    page = small_site[1] / "other.html"
+    whole = page.read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr(make_site, "write_atomically", lambda *_: None)  # killed before it is done
+        make_site.sphinx(*small_site)
+    page.write_text(whole[:100])
+    make_site.sphinx(*small_site)
+    assert page.read_text() == whole
+
+
+def test_a_disk_that_is_full_for_a_page_is_an_error(small_site, monkeypatch):
+    """Sphinx only warns of it, and ends well."""
+    said = "WARNING: error writing file other.html: [Errno 28] Kein Platz mehr"
+    run = make_site.subprocess.run
+
+    def full(command, **how):
+        assert how["env"]["LC_ALL"] == "C.UTF-8"
+        return subprocess.CompletedProcess(command, 0, "", said)
+
+    monkeypatch.setattr(make_site.subprocess, "run", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        make_site.sphinx(*small_site)
+    assert caught.value.errno == errno.ENOSPC
+    monkeypatch.setattr(make_site.subprocess, "run", run)
+    make_site.sphinx(*small_site)
+    assert "text of other" in (small_site[1] / "other.html").read_text()

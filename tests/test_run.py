@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,87 @@ def test_a_kernel_that_dies_is_named(project, capsys):
     write(folder / "01-one.ipynb", "# 01 · One\n\n## 7. The end", "import os; os._exit(9)")
     assert run.main(["01-one"]) == 1
     assert "FAILED in '7. The end': its Python process died" in capsys.readouterr().out
+
+
+def test_a_kernel_that_does_not_start_is_named(project, capsys):
+    folder, _ = project
+    nb = json.loads((folder / "01-one.ipynb").read_text())
+    nb["metadata"]["kernelspec"]["name"] = "none-such"
+    (folder / "01-one.ipynb").write_text(json.dumps(nb))
+    assert run.main(["01-one"]) == 1
+    assert "01-one FAILED in 'One': NoSuchKernel" in capsys.readouterr().out.replace("01 · ", "")
+
+
+def test_results_that_cannot_be_written_are_named(project, capsys):
+    _, _ = project
+    (run.BUILD / "notebooks" / "01-one.ipynb").mkdir(parents=True)
+    assert run.main(["01-one"]) == 1
+    assert "FAILED in 'the writing of its results': " in (said := capsys.readouterr().out) and "directory" in said
+
+
+def test_what_is_no_notebook_is_one_sentence(project, capsys):
+    folder, _ = project
+    (folder / "02-two.ipynb").write_text("<<<<<<< HEAD\n{}")
+    assert run.main([]) == 2
+    said = capsys.readouterr().err
+    assert "02-two.ipynb cannot be read as a notebook" in said and "git checkout 'notebooks/02-two.ipynb'" in said
+
+
+def test_a_second_run_in_the_same_folder_is_told_so(project, capsys):
+    with run.alone():
+        assert run.main([]) == 2
+    assert "Another make run is at work in this folder." in capsys.readouterr().err
+    assert run.main(["02-two"]) == 0
+
+
+def test_new_benchmarks_are_shown(project, capsys):
+    _, made = project
+    run.main([])
+    (run.ROOT / "benchmarks").mkdir()
+    (run.ROOT / "benchmarks" / "RESULTS.md").write_text("faster")
+    assert run.main([]) == 0 and len(made) == 4
+
+
+def test_a_site_that_was_not_finished_does_not_count(project, monkeypatch):
+    import make_site
+
+    run.main([])
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    folder, made = project
+    before = (folder / "02-two.ipynb").read_bytes()
+    build = make_site.build
+    monkeypatch.setattr(make_site, "build", stopped)
+    write(folder / "02-two.ipynb", "# 02 · Two", "print('another')")
+    assert run.main([]) == 130
+    monkeypatch.setattr(make_site, "build", build)
+    (folder / "02-two.ipynb").write_bytes(before)
+    many = len(made)
+    assert run.main([]) == 0 and len(made) == many + 1
+
+
+def made_by(*words, **variables):
+    """What make says and how it ends, in this project."""
+    here = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))} | variables
+    command = [shutil.which("make") or pytest.skip("there is no make"), "--no-print-directory", *words]
+    return subprocess.run(command, cwd=ROOT, env=here, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("home", ["", "/nonexistent"])
+def test_without_a_home_there_is_one(home):
+    (ROOT / "build").mkdir(exist_ok=True)
+    done = made_by("--eval=home: ; @echo $(HOME)", "home", HOME=home, LC_ALL="C")
+    assert done.stdout.strip() == str(ROOT / "build" / "home"), done.stderr
+
+
+def test_a_full_disk_is_one_sentence_before_anything_is_done(tmp_path):
+    fake = tmp_path / "df"
+    fake.write_text("#!/bin/sh\necho Filesystem\necho /dev/x 1000 1000 2048 100% /\n")
+    fake.chmod(0o755)
+    done = made_by("room", PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}", LC_ALL="C")
+    assert done.returncode and "The disk is full: 2 MB are free here, and " in done.stdout
 
 
 def test_one_of_them(project, capsys):

@@ -193,20 +193,24 @@ class Run:
         Raises:
             ValueError: if it cannot be read, or is another run's.
         """
+        broken = f"{Path(self.folder) / 'last.pt'} cannot be read; delete it to begin anew."
         try:
             saved = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            there, here = dict(saved["nature"]), self.nature
         except Exception as error:
-            raise ValueError(f"{Path(self.folder) / 'last.pt'} cannot be read; delete it to begin anew.") from error
-        there, here = saved["nature"], self.nature
+            raise ValueError(broken) from error
         for key in {**here, **there}:
             if there.get(key) != here.get(key):
                 raise ValueError(
                     f"the folder {self.folder} holds another run: {key} was {there.get(key)} there and is "
                     f"{here.get(key)} here. Name another folder, or delete that one to begin anew."
                 )
-        for name, part in self.parts.items():
-            part.load_state_dict(saved[name])
-        self.curve, self.best = saved["curve"], saved["best"]
+        try:
+            for name, part in self.parts.items():
+                part.load_state_dict(saved[name])
+            self.curve, self.best = list(saved["curve"]), saved["best"]
+        except Exception as error:
+            raise ValueError(broken) from error
         return saved
 
     def write_log(self) -> None:

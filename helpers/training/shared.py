@@ -101,6 +101,8 @@ class SharedRun(Run):
         if kept is not None:
             try:
                 self.done, self.nats, self.notes = self.resume(kept)["so_far"]
+            except KeyError:  # of a notebook's own loop
+                raise Stopped(f"{self.path} is of another kind of run; name another folder with --into.") from None
             except ValueError as error:
                 raise Stopped(str(error)) from error
             if ranks.rank == 0 and len(self.curve) < epochs:

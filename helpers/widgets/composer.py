@@ -172,7 +172,7 @@ class Composer(Panel):
             raise ValueError("there is no model to compose with; give at least one, as {name: Writer}.")
         super().__init__(takes)
         self.models, self.written = dict(models), []
-        self._stopping, self._thread, self._told = threading.Event(), None, 0.0
+        self._stopping, self._told = threading.Event(), 0.0
         self.model = labelled(widgets.Dropdown, "model", next(iter(models)), options=list(models))
         self.temperature = labelled(widgets.FloatSlider, "temperature", 1.0, min=0.1, max=3, step=0.1)
         self.top_k = labelled(widgets.IntSlider, "top-k (0: all)", 0, min=0, max=50)
@@ -184,8 +184,7 @@ class Composer(Panel):
         self.beginning = begin = Beginning(songs)
         self.way, self.start, self.drawn, self.file = begin.way, begin.start, begin.drawn, begin.file
         self.picked, self.first, self.beginning_of_song = begin.picked, begin.first, begin.song
-        sliders = (self.temperature, self.top_k, self.length, self.tempo, self.seed, self.first)
-        self._bounds = [(slider, slider.min, slider.max) for slider in sliders]  # a page could move them, too
+        self.bound(self.temperature, self.top_k, self.length, self.tempo, self.seed, self.first)
         self.button = button("Compose", "Write a song with these settings", self.start_writing, button_style="primary")
         self.again = button("Again", "Write another one: the next seed", lambda: self.start_writing(again=True))
         self.stop = button("Stop", "", self.stop_writing)
@@ -216,9 +215,7 @@ class Composer(Panel):
         Raises:
             ValueError: as `Beginning.song`, or for a slider that stands outside its bounds.
         """
-        for slider, low, high in self._bounds:
-            if not low <= slider.value <= high:
-                raise ValueError(f"{slider.description} is {slider.value:g}; it goes from {low:g} to {high:g}.")
+        self.look_at_bounds()
         start, begun = self._start()
         return Settings(
             model=self.model.value,
@@ -285,8 +282,6 @@ class Composer(Panel):
         """
         if self.button.disabled:  # a take is being written
             return
-        if self._thread is not None:
-            self._thread.join()  # it has given the buttons back, and is on its way out
         if again:
             self.seed.value += 1
         try:
@@ -296,17 +291,11 @@ class Composer(Panel):
             return
         self._stopping.clear()
         self._busy(True)
-        self._thread = threading.Thread(target=self._write, args=(settings,), daemon=True)
-        self._thread.start()
+        self.start(lambda: self._write(settings))
 
     def stop_writing(self) -> None:
         """Asks the thread to stop at its next note."""
         self._stopping.set()
-
-    def wait(self, seconds: float = 60) -> None:
-        """Until the take that is being written is on show, or so many seconds have passed."""
-        if self._thread is not None:
-            self._thread.join(seconds)
 
     def _write(self, settings: Settings) -> None:
         try:

@@ -5,7 +5,6 @@ Notebook: 04-autoencoder-vae.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +144,7 @@ class LatentExplorer(Panel):
         self.walk = button("Walk", "Hear the way from the song to the other one, in five steps", self.listen_walk)
         self.map = self._map(reach)
         self._listen_to_controls()
+        self.bound(*self.sliders, self.way)
         top = widgets.Box([self.map, column([*self.sliders, self.song, self.goal, self.way])], layout=ROW)
         buttons = widgets.Box([self.button, self.home, self.walk], layout=ROW)
         self.children = (top, buttons, self.message, self.shown)
@@ -212,6 +212,7 @@ class LatentExplorer(Panel):
             control.disabled = True
         self.say(status)
         try:
+            self.look_at_bounds()
             player = Player(make(), title=title, tempo=self.tempo, program=self.program, note=note, downloads=True)
         except ValueError as mistake:
             self.say(str(mistake))
@@ -238,7 +239,7 @@ class LatentExplorer(Panel):
 
     def _clicked(self, point: list) -> None:
         """Goes where the page says; a point that is none leaves everything as it was."""
-        if len(point) == 2 and all(type(value) in (int, float) and math.isfinite(value) for value in point):
+        if len(point) == 2 and all(type(value) in (int, float) and abs(value) <= self.map.reach for value in point):
             self._move(point)
             return
         self._mark()

@@ -13,11 +13,12 @@ from helpers.player import Player
 from helpers.songs import Song
 from helpers.widgets.melody import MelodyInput
 from helpers.widgets.parts import ROW, Panel, button, column, enable, labelled
+from helpers.widgets.turns import turn
 from helpers.widgets.upload import FileInput
 
 LOWER = ("alto", "tenor", "bass")
 SOUNDS = {"choir": 52, "organ": 19, "strings": 48, "piano": 0}  # General MIDI programs, counted from 0
-MOST_BARS = 16
+MOST_BARS, MOST_QUARTERS = 16, 128  # of a take
 
 
 class Melody(widgets.VBox):
@@ -61,7 +62,13 @@ class Melody(widgets.VBox):
         song = self.songs[self.picked.value] if self.way.value == "picked" else self.file.song
         if song is None:
             raise ValueError("no file is chosen yet; choose one, or draw a melody.")
-        return song.excerpt(min(song.duration, song.pickup + self.bars.value * song.measure_length))
+        song = song.excerpt(min(song.duration, song.pickup + self.bars.value * song.measure_length))
+        if song.duration > MOST_QUARTERS:
+            raise ValueError(
+                f"{self.bars.value} bars of {song.meter} are {float(song.duration):g} quarter notes, and "
+                f"{MOST_QUARTERS} is the most at a time; take fewer bars."
+            )
+        return song
 
 
 class Harmoniser(Panel):
@@ -91,9 +98,11 @@ class Harmoniser(Panel):
         self.sound = labelled(widgets.Dropdown, "sounds as", 52, options=list(SOUNDS.items()))
         self.kept = [widgets.Checkbox(False, description=f"keep the {name}", indent=False) for name in LOWER]
         self.bars = labelled(widgets.SelectMultiple, "keep bars", (), options=[], rows=4)
-        self.button = button("Harmonise", "Write three voices under the melody", self.write, button_style="primary")
-        self.again = button("Again", "", self.write_again)
+        self.button = button("Harmonise", "Write three voices under the melody", self.start_writing)
+        self.button.button_style = "primary"
+        self.again = button("Again", "", lambda: self.start_writing(again=True))
         enable(self.again, False, "There is no take yet; press Harmonise first")
+        self.bound(self.seed, self.tempo, self.melody.bars)
         self.keeping = column((*self.kept, self.bars))
         self.keeping.layout.visibility = "hidden"
         self.add_class("nfs-harmoniser")
@@ -103,6 +112,25 @@ class Harmoniser(Panel):
             *(self.melody, widgets.Box([settings, self.keeping], layout=ROW)),
             *(buttons, self.message, self.shown),
         )
+
+    def start_writing(self, again: bool = False) -> None:
+        """Writes in a thread, when it is this page's turn; the buttons come back when it is done.
+
+        Args:
+            again: as `write_again`.
+        """
+        if self.button.disabled:  # a take is being written
+            return
+        self.button.disabled = self.again.disabled = True
+        self.start(lambda: self._in_turn(self.write_again if again else self.write))
+
+    def _in_turn(self, write: Callable[[], None]) -> None:
+        try:
+            with turn(lambda before: self.say(f"{before} before you; your take begins when that many are done.")):
+                write()
+        except OSError as error:  # of the queue
+            self.say(f"Nothing was written: {error}.")
+            self._ready()
 
     def write(self) -> None:
         """Writes three voices under the melody as it stands, and shows them above the earlier takes."""
@@ -126,10 +154,14 @@ class Harmoniser(Panel):
         else:
             self.say("")
         finally:
-            self.button.disabled = False
-            enable(self.again, self.voices is not None, "Write it anew: the next seed; what is ticked stays")
+            self._ready()
+
+    def _ready(self) -> None:
+        self.button.disabled = False
+        enable(self.again, self.voices is not None, "Write it anew: the next seed; what is ticked stays")
 
     def _take(self, before: Sequence[Song] | None) -> None:
+        self.look_at_bounds()
         melody = self.melody.song()
         if not _alike(melody, self._melody):
             before = None  # another melody: nothing of the last take belongs to it

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import threading
 from collections.abc import Callable, Iterable, Iterator
 
 import anywidget
@@ -56,6 +57,8 @@ class Panel(widgets.VBox):
 
     def __init__(self, takes: int = 1):
         self.takes, self.quiet = takes, False
+        self._bounds: list[tuple] = []
+        self._thread: threading.Thread | None = None
         self.message, self.shown = widgets.HTML(), widgets.VBox()
         super().__init__()
 
@@ -67,6 +70,27 @@ class Panel(widgets.VBox):
             yield
         finally:
             self.quiet = False
+
+    def bound(self, *sliders) -> None:
+        """From now on these are watched, because a page could move their bounds, too."""
+        self._bounds += [(slider, slider.min, slider.max) for slider in sliders]
+
+    def look_at_bounds(self) -> None:
+        """Raises: ValueError if a slider stands outside the bounds that it had."""
+        for slider, low, high in self._bounds:
+            if not low <= slider.value <= high:
+                raise ValueError(f"{slider.description} is {slider.value:g}; it goes from {low:g} to {high:g}.")
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Does something in a thread, after what was begun before."""
+        self.wait(None)  # it has given the buttons back, and is on its way out
+        self._thread = threading.Thread(target=work, daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float | None = 60) -> None:
+        """Until what was begun is on show, or so many seconds have passed."""
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def say(self, text: str) -> None:
         """Shows one sentence, or nothing."""

@@ -19,8 +19,8 @@ from helpers.cache import cache_folder
 def turn(wait: Callable[[int], None], slots: int | None = None, folder: Path | None = None) -> Iterator[None]:
     """Goes in when fewer than `slots` others are before.
 
-    A ticket is a locked file; the system unlocks those of a process that ends, so that nobody waits for it. Where no
-    file can be written or locked, nobody waits at all.
+    A ticket is a locked file, named by a clock that nobody can set; the system unlocks those of a process that ends,
+    so that nobody waits for it. Where no file can be written or locked, nobody waits at all.
 
     Args:
         wait: called ten times a second with how many must go before; what it raises ends the waiting.
@@ -32,7 +32,7 @@ def turn(wait: Callable[[int], None], slots: int | None = None, folder: Path | N
     import filelock  # here, because a notebook without a Composer takes no turns
 
     slots, folder = slots or os.cpu_count() or 1, folder or cache_folder() / "turns"
-    ticket = folder / f"{time.time_ns():020d}-{os.getpid()}-{threading.get_ident()}"
+    ticket = folder / f"{time.monotonic_ns():020d}-{os.getpid()}-{threading.get_ident()}"
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(exist_ok=True)

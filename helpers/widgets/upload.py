@@ -21,7 +21,7 @@ from helpers.songs import Song
 from helpers.widgets.parts import FrontEnd, status
 
 LARGEST_FILE = 2_000_000  # bytes; a notebook server cuts the connection at 10 MB, so the browser looks first
-MOST_FILES = 200  # of one page, each read in seconds that limits.SECONDS counts
+MOST_FILES = 200  # of one page, each read in seconds that limits.SECONDS counts, three times at most
 
 
 class Chooser(FrontEnd):
@@ -54,7 +54,8 @@ class FileInput(widgets.VBox):
         """Takes a message of the page; one that its script does not send is refused."""
         kinds = {"name": str, "size": int, "data": (str, type(None))}
         named = isinstance(content, dict) and content.keys() == kinds.keys()
-        if not named or not all(isinstance(content[name], kind) for name, kind in kinds.items()):
+        fits = named and all(isinstance(content[name], kind) for name, kind in kinds.items())
+        if not fits or not -1 <= content["size"] < 2**53:  # JavaScript's whole numbers
             self.message.value = status("The page sent something that is no file; it is not read. Load the page again.")
             return
         if self._left <= 0:
@@ -114,7 +115,7 @@ def song_in(name: str, size: int, data: str | None) -> Song:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / (re.sub(r"[^\w -]+", "_", Path(name).stem)[:80] + suffix)
         path.write_bytes(content)
-        corpus = load_file(path, "all")
+        corpus = load_file(path, "all", first=True)
     if not corpus.songs:
         reason = corpus.rejected[0].reason if corpus.rejected else "there is no music in it"
         raise ValueError(f"{name!r} cannot be used: {reason}".rstrip(".") + ".")

@@ -19,6 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import joblib
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -67,7 +68,12 @@ def run(name, place, kernel, variables):
     folder.mkdir()
     nb = nbformat.read(shutil.copy(ROOT / "notebooks" / f"{name}.ipynb", folder), as_version=4)
     client = NotebookClient(
-        nb, timeout=None, startup_timeout=600, kernel_name=kernel, resources={"metadata": {"path": str(folder)}}
+        nb,
+        timeout=None,
+        startup_timeout=600,
+        iopub_timeout=600,
+        kernel_name=kernel,
+        resources={"metadata": {"path": str(folder)}},
     )
     begin = time.perf_counter()
     with client.setup_kernel(env=variables):
@@ -83,7 +89,7 @@ def run(name, place, kernel, variables):
 
 
 def main(names):
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = min(4, joblib.cpu_count())  # each notebook takes up to a gigabyte of memory
     lanes = queue.Queue()
     environments = make_environments(min(cores, len(names)))
     before = versions(ENVIRONMENT)
