@@ -7,6 +7,7 @@ Notebook: 02-fnn-gradcheck and later.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -92,15 +93,23 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
         raise FileNotFoundError(f"there is no checkpoint {name!r} in {folder}; there is {there}.")
     card = _card(path.with_suffix(".json"))
     weights = _weights(path, card)
+    model = _built(name, card, weights, build)
+    return Checkpoint(model.to(device).eval(), card)
+
+
+def _built(name: str, card: dict, weights: bytes, build):
+    """The model that a card describes, with its weights. Raises: as `load`."""
     try:
         stored = from_bytes(weights)
-        build = build or _class_of(card)
-        with torch.device("meta"):  # first without numbers: what a card asks for may be of any size
-            wanted = build(**card["hyperparameters"]).state_dict()
+        place = contextlib.nullcontext() if build else torch.device("meta")  # no numbers: a card may ask for any size
+        known, build = bool(build), build or _class_of(card)
+        with place:
+            model = build(**card["hyperparameters"])
     except (FileNotFoundError, ImportError):  # of its notebook
         raise
     except Exception as error:  # of a class that is built from what a stranger wrote
         raise ValueError(f"{name}.json describes no model that can be built: {error}") from error
+    wanted = model.state_dict()
     for key in sorted(stored.keys() | wanted.keys()):
         here, there = stored.get(key), wanted.get(key)
         if here is None or there is None or here.shape != there.shape:
@@ -109,9 +118,9 @@ def load(name: str, build=None, folder=MODELS, device="cpu") -> Checkpoint:
                 f"checkpoint {name!r} does not fit {build.__name__}: {key!r} is {shapes[0]} in the file and "
                 f"{shapes[1]} in the model."
             )
-    model = build(**card["hyperparameters"])
+    model = model if known else build(**card["hyperparameters"])
     model.load_state_dict(stored)
-    return Checkpoint(model.to(device).eval(), card)
+    return model
 
 
 def _class_of(card: dict):

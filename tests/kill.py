@@ -231,13 +231,15 @@ def clone(folder: Path, environment: bool) -> Path:
 
 
 def pages_of(place: Path) -> dict:
-    """What `make run` leaves: files, whether it is up to date, and whether git notices anything."""
+    """What `make run` leaves: files, what the pages hold, whether it is up to date, whether git notices anything."""
     said = subprocess.run(COMMANDS["run"][0], cwd=place, capture_output=True, text=True)
     made = [path for part in ("site", "build") for path in (place / part).rglob("*") if path.is_file()]
     status = subprocess.run(["git", "status", "--porcelain"], cwd=place, capture_output=True, text=True).stdout
     untidy = [line for line in status.splitlines() if not line.endswith(" .venv")]  # ignored as a folder, not as a link
     names = sorted(str(path.relative_to(place)) for path in made)
-    return {"names": names, "again": said.stdout.split("\n")[0][:10], "code": said.returncode, "git": untidy}
+    pages = [path for path in sorted((place / "site").rglob("*.html")) if path.stem != "09-your-songs"]  # which has run
+    found = {"names": names, "pages": digest([(path.name, path.read_bytes()) for path in pages])}
+    return found | {"again": said.stdout.split("\n")[0][:10], "code": said.returncode, "git": untidy}
 
 
 def installed_in(place: Path) -> dict:

@@ -322,6 +322,7 @@ def test_a_store_reads_as_carefully_as_a_folder(folder, monkeypatch):
     (folder / f"{BEYOND}.abc").write_text(GOOD)
     (folder / "hangs.krn").write_text("**kern\n")
     monkeypatch.setattr(limits, "SECONDS", 1)
+    monkeypatch.setattr(limits, "MEMORY", 999_999_999)  # a process of our own, which has loaded nothing for others
     monkeypatch.setattr(corpus, "read_file", spin_for_ever)
     readings = readings_of(str(folder))
     assert len(digest_of(readings)) == 12

@@ -291,7 +291,7 @@ class Composer(Panel):
             return
         self._stopping.clear()
         self._busy(True)
-        self.start(lambda: self._write(settings))
+        self.in_thread(lambda: self._write(settings))
 
     def stop_writing(self) -> None:
         """Asks the thread to stop at its next note."""

@@ -122,7 +122,7 @@ class Harmoniser(Panel):
         if self.button.disabled:  # a take is being written
             return
         self.button.disabled = self.again.disabled = True
-        self.start(lambda: self._in_turn(self.write_again if again else self.write))
+        self.in_thread(lambda: self._in_turn(self.write_again if again else self.write))
 
     def _in_turn(self, write: Callable[[], None]) -> None:
         try:

@@ -76,12 +76,16 @@ class Panel(widgets.VBox):
         self._bounds += [(slider, slider.min, slider.max) for slider in sliders]
 
     def look_at_bounds(self) -> None:
-        """Raises: ValueError if a slider stands outside the bounds that it had."""
+        """Looks at them.
+
+        Raises:
+            ValueError: if a slider stands outside the bounds that it had.
+        """
         for slider, low, high in self._bounds:
             if not low <= slider.value <= high:
                 raise ValueError(f"{slider.description} is {slider.value:g}; it goes from {low:g} to {high:g}.")
 
-    def start(self, work: Callable[[], None]) -> None:
+    def in_thread(self, work: Callable[[], None]) -> None:
         """Does something in a thread, after what was begun before."""
         self.wait(None)  # it has given the buttons back, and is on its way out
         self._thread = threading.Thread(target=work, daemon=True)
