@@ -247,6 +247,7 @@ def main() -> int:
             if not notebook.exported:
                 os._exit(0)
             many, left = notebook.campaign(given.sample)
+            print(f"{name}: {many} changes, {many - len(left)} noticed by cells", flush=True)
             tests = tests_of(name)
             alive = [(k, text) for k, text in left if not tests or passes(path, k, text, tests)]
             for k, text in alive:
