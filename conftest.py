@@ -49,4 +49,5 @@ def pytest_xdist_auto_num_workers():
     import joblib
     import psutil
 
-    return max(0, min(joblib.cpu_count(), int(psutil.virtual_memory().available / 1.5e9) - 1)) + 1
+    room = int(psutil.virtual_memory().available / 1.5e9)
+    return max(1, min(joblib.cpu_count() + 1, room))

@@ -101,10 +101,9 @@ def _built(name: str, card: dict, weights: bytes, build):
     """The model that a card describes, with its weights. Raises: as `load`."""
     try:
         stored = from_bytes(weights)
-        place = contextlib.nullcontext() if build else torch.device("meta")  # no numbers: a card may ask for any size
-        known, build = bool(build), build or _class_of(card)
-        with place:
-            model = build(**card["hyperparameters"])
+        kind = build or _class_of(card)
+        with contextlib.nullcontext() if build else torch.device("meta"):  # no numbers: a card may ask for any size
+            model = kind(**card["hyperparameters"])
     except (FileNotFoundError, ImportError):  # of its notebook
         raise
     except Exception as error:  # of a class that is built from what a stranger wrote
@@ -115,10 +114,11 @@ def _built(name: str, card: dict, weights: bytes, build):
         if here is None or there is None or here.shape != there.shape:
             shapes = [tuple(tensor.shape) if tensor is not None else "nothing" for tensor in (here, there)]
             raise ValueError(
-                f"checkpoint {name!r} does not fit {build.__name__}: {key!r} is {shapes[0]} in the file and "
+                f"checkpoint {name!r} does not fit {kind.__name__}: {key!r} is {shapes[0]} in the file and "
                 f"{shapes[1]} in the model."
             )
-    model = model if known else build(**card["hyperparameters"])
+    if build is None:
+        model = kind(**card["hyperparameters"])
     model.load_state_dict(stored)
     return model
 

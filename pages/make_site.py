@@ -124,6 +124,7 @@ def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str
         files[Path(name)] = (ROOT / name).read_bytes()
     for path in (ROOT / "notebooks" / "solutions").glob("*.ipynb"):
         files[path.relative_to(ROOT)] = path.read_bytes()
+    covers = {}
     for name, path in notebooks.items():
         nb = nbformat.read(path, as_version=4)
         for data in (out.get("data", {}) for cell in nb.cells for out in cell.get("outputs", ())):
@@ -132,9 +133,10 @@ def build(notebooks: dict[str, Path], site: Path, work: Path, failures: dict[str
         if name in (failures or {}):
             nb.cells[0].source = with_notice(nb.cells[0].source, **failures[name])
         files[Path("notebooks") / f"{name}.ipynb"] = nbformat.writes(nb).encode("utf-8")
-        for kind, data in cover(nb).items():
+        found = cover(nb)
+        covers[name] = set(found)
+        for kind, data in found.items():
             files[Path("extra") / "covers" / f"{name}.{kind}"] = data
-    covers = {name: {p.suffix[1:] for p in files if p.parent.name == "covers" and p.stem == name} for name in notebooks}
     files[Path("index.md")] = contents(covers).encode("utf-8")
     files[Path("benchmarks.md")] = (ROOT / "benchmarks" / "RESULTS.md").read_bytes()
     files |= {Path(path.name): path.read_bytes() for path in (ROOT / "benchmarks").glob("*.png")}

@@ -104,7 +104,7 @@ def cells_of(path: Path) -> list[dict]:
     """Raises: RuntimeError if it is no notebook, as after a merge that left its marks."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return [cell for cell in cells if (cell["cell_type"], cell["source"], cell["metadata"])]
+        return [{key: cell[key] for key in ("cell_type", "source", "metadata")} for cell in cells]
     except (ValueError, KeyError, TypeError) as error:
         back = f"git checkout '{path.relative_to(ROOT)}'"
         raise RuntimeError(f"{path} cannot be read as a notebook ({error}). {back} brings the committed one.") from None

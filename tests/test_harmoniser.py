@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import threading
 from dataclasses import replace
 from fractions import Fraction
 
@@ -40,11 +41,15 @@ def panel():
 
 
 def test_the_buttons_write_in_a_thread_one_take_after_the_other(panel):
+    go_on, calls = threading.Event(), panel.harmonise
+    panel.harmonise = lambda *how: (go_on.wait(600), calls(*how))[1]
     panel.button.click()
-    panel.button.click()  # of a page that does not wait: the first is being written, or is done
+    panel.button.click()  # of a page that does not wait for the first
+    assert panel.button.disabled and not panel.shown.children
+    go_on.set()
     panel.wait()
-    taken = len(panel.harmonise.asked)
-    assert taken in (1, 2) and len(panel.shown.children) == taken and not panel.button.disabled
+    panel.harmonise = calls
+    assert len(calls.asked) == len(panel.shown.children) == 1 and not panel.button.disabled
     panel.again.click()
     panel.wait()
     assert panel.seed.value == 2 and panel.harmonise.asked[-1][2] is not None

@@ -1,6 +1,6 @@
 """Whoever comes later waits, and is told how many are before: takes of several kernels share the cores of one machine.
 
-Notebook: none; called by the Composer.
+Notebook: none; called by the Composer and the Harmoniser.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def turn(wait: Callable[[int], None], slots: int | None = None, folder: Path | N
         slots: how many may be in at once; the cores of the machine if None.
         folder: of the tickets; beside the caches if None.
 
-    Notebook: none; called by the Composer.
+    Notebook: none; called by the Composer and the Harmoniser.
     """
     import filelock  # here, because a notebook without a Composer takes no turns
 
