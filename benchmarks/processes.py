@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -58,17 +57,19 @@ def first_readings(number: int) -> list:
 
 
 def midi_speed() -> dict:
-    """Files a second of processor time, which does not know what else runs; and what becomes of broken ones."""
+    """Files a second of processor time, which does not know what else runs; and what becomes of broken ones.
+
+    A process apart reads them, so its time counts, too.
+    """
     result = {}
     for kind in ("tunes", "long", "long, no key", "long, played"):
         files = first_readings(1000) if kind == "tunes" else long_files(kind)
-        function, arguments = files[0]
-        function(*arguments)  # what is imported once
+        list(store.melodies_in(files[:1]))  # what is imported once
         rounds = []
         for _ in range(3):
-            since = time.process_time()
-            songs = [one for function, arguments in files for one in function(*arguments)]
-            rounds.append(time.process_time() - since)
+            since = cpu_seconds()
+            songs = list(store.melodies_in(files))
+            rounds.append(cpu_seconds() - since)
         seconds, notes = min(rounds), round(sum(len(song.events) for song in songs) / len(songs))
         result[kind] = {"notes a file": notes, "files a second and core": round(len(files) / seconds)}
     return result | broken_files()
@@ -95,10 +96,10 @@ def broken_files(number: int = 300) -> dict:
     """Files cut off at places all over them; each must be rejected with a reason."""
     folder = HERE / "broken"
     folder.mkdir(exist_ok=True)
-    for k, (_, (path, *_)) in enumerate(first_readings(number)):
+    for k, (path, _) in enumerate(first_readings(number)):
         data = Path(path).read_bytes()
         (folder / f"{k:03}.mid").write_bytes(data[: len(data) * (k + 1) // (number + 2)])
-    found = [one for function, arguments in store.readings_of(str(folder)) for one in function(*arguments)]
+    found = list(store.melodies_in(store.readings_of(str(folder))))
     rejected = [one for one in found if hasattr(one, "reason")]
     return {
         "broken files": number,
@@ -108,11 +109,9 @@ def broken_files(number: int = 300) -> dict:
 
 
 def cpu_seconds() -> float:
-    """Processor seconds of this process, of those that it started and that are still there, and of those that ended."""
+    """Processor seconds of this process, of all below it that are still there, and of those that these saw end."""
     mine = psutil.Process()
-    alive = [process.cpu_times() for process in [mine, *mine.children(recursive=True)]]
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return sum(times.user + times.system for times in alive) + ended.ru_utime + ended.ru_stime
+    return sum(sum(process.cpu_times()[:4]) for process in [mine, *mine.children(recursive=True)])
 
 
 def parsing(rounds: int = 3) -> dict:
@@ -146,7 +145,7 @@ for k in range(len(made)):
     made[k]
 held = [made[k] for k in range(len(made))] if way == "tensors" else None
 if way == "songs":
-    held = [one for function, arguments in processes.first_readings(number) for one in function(*arguments)]
+    held = list(store.melodies_in(processes.first_readings(number)))
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, TimeoutError
-from itertools import islice
+from itertools import chain, islice
 
 from helpers import limits
 from helpers.songs import Rejected
@@ -32,34 +32,52 @@ def read_apart(jobs: Iterable[tuple], cores: int | None = None) -> Iterator[list
     the former: there three times as many on the clock are the limit. `limits.MEMORY` holds on Linux only; elsewhere
     the limits of size, which come first, are all.
 
+    Small files take less time than handing them over, so some go in a packet, with half the seconds of one. What of a
+    packet is not done soon, and all of one that had to be ended, is handed over again, one at a time.
+
     Args:
         jobs: (function, arguments, name of the file or song) each.
         cores: how many processes read; if one, it is the one that is kept. All cores if None.
 
     Notebook: none; called by cache, corpus and store.
     """
-    left, end = iter(jobs), time.monotonic() + 1
-    for job in left:
-        yield _outcome(job, _schedule(_kept(), job))
-        if cores != 1 and time.monotonic() > end:
-            break
-    if first := list(islice(left, 1)):
-        with _pool(cores or os.cpu_count() or 1) as pool:
-            try:
-                yield from _through(pool, [*first, *left])
-            finally:
-                pool.stop()  # what nobody waits for any more, where the reader was interrupted
+    left = iter(jobs)
+    if cores == 1:
+        yield from _through(_kept, left)
+    else:
+        yield from _a_second(left)
+        if first := list(islice(left, 1)):
+            with _pool(cores or os.cpu_count() or 1) as pool:
+                try:
+                    yield from _through(lambda: pool, chain(first, left))
+                finally:
+                    pool.stop()  # what nobody waits for any more, where the reader was interrupted
 
 
-def _through(pool, jobs: list[tuple]) -> Iterator[list]:
-    """The outcomes of all jobs; some hundreds are under way at a time."""
-    waiting: deque = deque()
-    for job in jobs:
-        waiting.append((job, _schedule(pool, job)))
-        if len(waiting) > 200:
-            yield _outcome(*waiting.popleft())
-    while waiting:
-        yield _outcome(*waiting.popleft())
+def _a_second(left: Iterator[tuple]) -> Iterator[list]:
+    """The outcomes of as many jobs as the process that is kept does in a second: first of one, then of two, of four."""
+    many, end = 1, time.monotonic() + 1
+    while time.monotonic() < end and (packet := list(islice(left, many))):
+        yield from _through(_kept, packet)
+        many = min(2 * many, PACKET)
+
+
+PACKET = 20  # jobs that are handed over at a time
+SOON = 0.05  # seconds after which the rest of them is given back: then they are no small files
+
+
+def _through(pool, jobs: Iterable[tuple]) -> Iterator[list]:
+    """The outcomes of all jobs, in order; some packets are under way at a time. `pool` is a function that gives it."""
+    left, waiting = iter(jobs), deque()
+    while (packet := list(islice(left, PACKET))) or waiting:
+        if packet:
+            waiting.append((packet, _schedule(pool(), packet)))
+        while len(waiting) > (10 if packet else 0):
+            jobs_there, future = waiting.popleft()
+            done = _outcomes(jobs_there, future)
+            yield from done
+            again = [([job], _schedule(pool(), [job])) for job in jobs_there[len(done) :]]
+            waiting.extendleft(reversed(again))
 
 
 def _pool(workers: int):
@@ -85,13 +103,15 @@ def _first_pool(process: int, memory: int):
     return _pool(1)
 
 
-def _schedule(pool, job: tuple):
-    function, arguments, _ = job
+def _schedule(pool, packet: list[tuple]):
+    seconds = limits.SECONDS if len(packet) == 1 else limits.SECONDS / 2
     wait = limits.WAIT if os.name == "posix" else 3 * limits.SECONDS
-    return pool.schedule(_read, (function, arguments, limits.SECONDS), timeout=wait)
+    calls = [(function, arguments) for function, arguments, _ in packet]
+    return pool.schedule(_read, (calls, seconds, SOON), timeout=wait if len(packet) == 1 else wait / 4)
 
 
-def _outcome(job: tuple, future) -> list:
+def _outcomes(packet: list[tuple], future) -> list[list]:
+    """What the first jobs of a packet returned, at least one of them; of several, none where they had to be ended."""
     from pebble import ProcessExpired  # as in _pool
 
     try:
@@ -102,7 +122,8 @@ def _outcome(job: tuple, future) -> list:
         reason = _TOO_LONG if error.exitcode == -getattr(signal, "SIGXCPU", 0) else _CRASHED
     except (MemoryError, BrokenExecutor):
         reason = _CRASHED
-    return [Rejected(job[2], reason.format(limits.SECONDS, limits.MEMORY / 1e9))]
+    rejected = Rejected(packet[0][2], reason.format(limits.SECONDS, limits.MEMORY / 1e9))
+    return [[rejected]] if len(packet) == 1 else []
 
 
 _TOO_LONG = "reading it takes longer than {0:g} seconds; it is damaged, or very large: split it"
@@ -119,11 +140,16 @@ def _begin(memory: int) -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
-def _read(function, arguments: tuple, seconds: float):
-    """In that process: one job; the system ends the process when its seconds of the processor are spent."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource  # not on Windows
+def _read(calls: list[tuple], seconds: float, soon: float) -> list[list]:
+    """In that process: the first jobs, one at least; the system ends it when one has spent its seconds."""
+    done, end = [], time.monotonic() + soon
+    for function, arguments in calls:
+        with contextlib.suppress(ImportError, ValueError, OSError):
+            import resource  # not on Windows
 
-        spent = math.ceil(time.process_time() + seconds)
-        resource.setrlimit(resource.RLIMIT_CPU, (spent, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-    return function(*arguments)
+            spent = math.ceil(time.process_time() + seconds)
+            resource.setrlimit(resource.RLIMIT_CPU, (spent, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        done.append(function(*arguments))
+        if time.monotonic() > end:
+            break
+    return done

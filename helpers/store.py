@@ -14,9 +14,10 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 
@@ -63,8 +64,8 @@ def melodies_of(notebook: str) -> ModuleType:
     raise ValueError(f"notebook {notebook!r} exports no network for melodies; 03-lstm, 05-wavenet and 06-attention do.")
 
 
-def readings_of(source: str) -> list[tuple]:
-    """What is to be read, as (function, arguments) pairs; each gives a list of songs and of what was rejected.
+def readings_of(source: str) -> list[tuple[str, str] | Song | Rejected]:
+    """What is to be read: path and name of each file in a folder, and what cannot be opened; or the songs of a book.
 
     Args:
         source: a folder of .krn, .abc, .mid, .mxl and .musicxml files, or a book inside music21, such as "essen:erk".
@@ -77,7 +78,7 @@ def readings_of(source: str) -> list[tuple]:
     Notebook: 10-more-machines.
     """
     if source.startswith("essen:"):
-        return [(list, ((song,),)) for song in load_essen(source.removeprefix("essen:")).songs]
+        return list(load_essen(source.removeprefix("essen:")).songs)
     folder = Path(source).expanduser()
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {source!r}; check the path.")
@@ -86,29 +87,32 @@ def readings_of(source: str) -> list[tuple]:
     named, _, rejected = files_below(folder)
     if not named and not rejected:
         raise ValueError(f"there is no music in {source!r}: it holds no file that ends in {', '.join(SUFFIXES)}.")
-    return [(melodies_in, file) for file in named] + [(list, ((one,),)) for one in rejected]
+    return [*named, *rejected]
 
 
-def melodies_in(path: str, name: str) -> list[Song | Rejected]:
-    """The songs in one file, of chords the highest note; each that is in no catalogue has its title as its family.
+def melodies_in(readings: Iterable[tuple[str, str] | Song | Rejected]) -> Iterator[Song | Rejected]:
+    """The songs in files, of chords the highest note; each that is in no catalogue has its title as its family.
 
-    They are read in a process apart, as `load_folder` reads them, but by Dask's workers, which may start none.
+    Files are read in a process apart, as `load_folder` reads them, but by Dask's workers, which may start none.
 
     Args:
-        path: of the file.
-        name: what the songs are called by.
+        readings: as `readings_of` gives them; songs are passed on as they are.
 
-    Notebook: none; called by joblib.
+    Notebook: none; called by `prepare`.
     """
-    jobs = jobs_of(path, name, None, True, True)
-    alone = multiprocessing.current_process().daemon
-    groups = (function(*how) for function, how, _ in jobs) if alone else read_apart(jobs, cores=1)
-    songs = [song for group in groups for song in group]
-    named = lambda one: isinstance(one, Song) and one.family == one.id and tune_name(one)
-    return [replace(one, family=named(one)) if named(one) else one for one in songs]
+    for are_files, some in groupby(readings, key=lambda one: isinstance(one, tuple)):
+        if not are_files:
+            yield from some
+            continue
+        jobs = (job for path, name in some for job in jobs_of(path, name, None, True, True))
+        alone = multiprocessing.current_process().daemon
+        groups = (function(*how) for function, how, _ in jobs) if alone else read_apart(jobs, cores=1)
+        for one in (one for group in groups for one in group):
+            named = isinstance(one, Song) and one.family == one.id and tune_name(one)
+            yield replace(one, family=named) if named else one
 
 
-def digest_of(readings: Sequence[tuple], *more) -> str:
+def digest_of(readings: Sequence, *more) -> str:
     """Twelve letters that change when what is read does: the names, sizes and times of the files, or the songs.
 
     Args:
@@ -118,16 +122,16 @@ def digest_of(readings: Sequence[tuple], *more) -> str:
     Notebook: none; names the store of `helpers.training`.
     """
     hashed = hashlib.sha256(repr(more).encode())
-    for function, arguments in readings:
-        if function is melodies_in:
+    for one in readings:
+        if isinstance(one, tuple):
             with contextlib.suppress(OSError):  # it went a moment ago, and will be rejected
-                stat = os.stat(arguments[0])
-                arguments = arguments[1:], stat.st_size, stat.st_mtime_ns
-        hashed.update(repr(arguments).encode("utf-8", "surrogateescape"))
+                stat = os.stat(one[0])
+                one = one[1], stat.st_size, stat.st_mtime_ns
+        hashed.update(repr(one).encode("utf-8", "surrogateescape"))
     return hashed.hexdigest()[:12]
 
 
-def prepare(readings: Sequence[tuple], folder, notebook: str, in_c: bool = True, shard: int = SHARD, jobs: int = -1):
+def prepare(readings: Sequence, folder, notebook: str, in_c: bool = True, shard: int = SHARD, jobs: int = -1):
     """Parses songs on all cores into a store; shards that are there already are not made again.
 
     The work goes through joblib: inside `joblib.parallel_config("dask")` the cores are those of a Dask cluster.
@@ -167,10 +171,10 @@ def prepare(readings: Sequence[tuple], folder, notebook: str, in_c: bool = True,
     return Store(wanted)
 
 
-def _write_shard(path: Path, readings: Sequence[tuple], notebook: str, in_c: bool) -> None:
+def _write_shard(path: Path, readings: Sequence, notebook: str, in_c: bool) -> None:
     """Reads some songs and writes them down as numbers; what the notebook cannot spell is rejected with the reason."""
     book, songs, tokens, rejected = melodies_of(notebook), [], {TERM_SYMBOL}, []
-    for one in (one for function, arguments in readings for one in function(*arguments)):
+    for one in melodies_in(readings):
         try:
             if isinstance(one, Song):
                 song = one.in_c() if in_c else one

@@ -6,6 +6,11 @@ where it stopped. A notebook that fails leaves a line and its log, keeps its com
 Run: make run, or make run ONLY=03-lstm; with --in-place, what `make notebooks` does.
 """
 
+from helpers import interrupts
+
+if __name__ == "__main__":
+    interrupts.ignore_tracebacks()
+
 import argparse
 import contextlib
 import errno
@@ -34,8 +39,9 @@ def main(words):
     parser.add_argument("only", nargs="*", help="names of notebooks, such as 03-lstm; all of them if there are none")
     parser.add_argument("--in-place", action="store_true", help="replace the notebooks themselves")
     arguments = parser.parse_args(words)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops make stops the kernels too
     try:
+        interrupts.raise_again()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what stops make stops the kernels too
         chosen = choose(arguments.only, NOTEBOOKS + OTHERS if arguments.in_place else NOTEBOOKS)
         with alone():
             return replace_notebooks(chosen) if arguments.in_place else run(chosen)

@@ -187,7 +187,7 @@ def campaign(kind: str, seed: int, inputs: int, folder: Path) -> dict:
     slowest, reasons, begun = 0.0, Counter(), time.monotonic()
     jobs = [(one, (kind, seed, number), str(number)) for number in range(inputs)]
     with apart._pool(1) as pool:
-        for number, (found,) in enumerate(apart._through(pool, jobs)):
+        for number, (found,) in enumerate(apart._through(lambda: pool, jobs)):
             if isinstance(found, Rejected):
                 wrong, figures["ended"] = [found.reason], figures["ended"] + 1
             else:

@@ -316,7 +316,7 @@ def well(path):
 
 def test_a_store_reads_as_carefully_as_a_folder(folder, monkeypatch):
     """What hangs, what leads nowhere and what has an evil name cost only themselves."""
-    from helpers.store import digest_of, readings_of  # here: torch would not fit into the memory of what reads
+    from helpers import store  # here: torch would not fit into the memory of what reads
 
     (folder / "gone.mid").symlink_to("/nowhere")
     (folder / f"{BEYOND}.abc").write_text(GOOD)
@@ -324,9 +324,9 @@ def test_a_store_reads_as_carefully_as_a_folder(folder, monkeypatch):
     monkeypatch.setattr(limits, "SECONDS", 1)
     monkeypatch.setattr(limits, "MEMORY", 999_999_999)  # a process of our own, which has loaded nothing for others
     monkeypatch.setattr(corpus, "read_file", spin_for_ever)
-    readings = readings_of(str(folder))
-    assert len(digest_of(readings)) == 12
-    read = [one for function, how in readings for one in function(*how)]
+    readings = store.readings_of(str(folder))
+    assert len(store.digest_of(readings)) == 12
+    read = list(store.melodies_in(readings))
     names = sorted(one.id if isinstance(one, Song) else one.name for one in read)
     assert len(names) == 4 and all(name.isprintable() for name in names)
     reasons = {one.name: one.reason for one in read if isinstance(one, Rejected)}
@@ -348,6 +348,29 @@ def test_what_hangs_crashes_or_spins_is_ended_and_the_rest_is_read(monkeypatch):
     assert hung[0].reason == spun[0].reason
     assert hung[0].reason == "reading it takes longer than 1 seconds; it is damaged, or very large: split it"
     assert crashed[0].reason.startswith("reading it crashed, or took more than 1 GB of memory")
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize(("soon", "at_most"), [(600, 20), (0, 110)])
+def test_small_files_are_handed_over_together(monkeypatch, cores, soon, at_most):
+    """Handing a MIDI file over took twice as long as reading it. What is not small goes alone, after the first."""
+    handed, schedule = [], apart._schedule
+    monkeypatch.setattr(apart, "SOON", soon)
+    monkeypatch.setattr(
+        apart, "_schedule", lambda pool, packet: (handed.append(len(packet)), schedule(pool, packet))[1]
+    )
+    jobs = [(well, (k,), str(k)) for k in range(100)]
+    assert list(apart.read_apart(jobs, cores)) == [[k] for k in range(100)]
+    assert len(handed) <= at_most, handed
+    assert max(handed) == apart.PACKET and (soon or handed.count(1) > 85)
+
+
+def test_one_that_crashes_among_small_files_costs_only_itself(monkeypatch):
+    monkeypatch.setattr(apart, "SOON", 600)
+    jobs = [(crash if k in (17, 18, 60) else well, (k,), str(k)) for k in range(70)]
+    found = list(apart.read_apart(jobs, 1))
+    assert [k for k, one in enumerate(found) if one != [k]] == [17, 18, 60]
+    assert [found[k][0].name for k in (17, 18, 60)] == ["17", "18", "60"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")

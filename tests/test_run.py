@@ -257,6 +257,23 @@ def test_a_stop_leaves_nothing_behind_and_the_next_run_goes_on(project, how):
     assert run.main([]) == 0
 
 
+@pytest.mark.parametrize("words", [[str(ROOT / "pages" / "run.py")], ["-m", "helpers.yours", "songs"]])
+def test_a_stop_while_it_imports_is_no_traceback(tmp_path, words):
+    """A module of the standard library that both import is replaced by one that never ends."""
+    (tmp_path / "argparse.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(600)\n")
+    here = os.environ | {"PYTHONPATH": str(tmp_path)}
+    given = {"env": here, "cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    reset = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
+    process = subprocess.Popen([sys.executable, *words], preexec_fn=reset, **given)
+    try:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=600)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (-signal.SIGINT, "")
+
+
 def until(condition, seconds=600):
     """Waits; a busy machine may take its time."""
     end = time.monotonic() + seconds

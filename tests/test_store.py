@@ -23,13 +23,9 @@ def songs():
     return load_essen("erk").songs[:70]
 
 
-def readings(songs):
-    return [(list, ((song,),)) for song in songs]
-
-
 @pytest.fixture(scope="module")
 def made(songs, tmp_path_factory):
-    return store.prepare(readings(songs), tmp_path_factory.mktemp("store"), NOTEBOOK, shard=20).spelled_by(NOTEBOOK)
+    return store.prepare(songs, tmp_path_factory.mktemp("store"), NOTEBOOK, shard=20).spelled_by(NOTEBOOK)
 
 
 def test_a_store_holds_what_the_notebook_would_hold_in_memory(made, songs):
@@ -65,7 +61,7 @@ def test_songs_of_one_title_are_on_one_side(songs, tmp_path):
 
 
 def test_songs_stay_in_their_keys_if_asked(songs, tmp_path):
-    kept = store.prepare(readings(songs), tmp_path, NOTEBOOK, in_c=False).spelled_by(NOTEBOOK)
+    kept = store.prepare(songs, tmp_path, NOTEBOOK, in_c=False).spelled_by(NOTEBOOK)
     assert kept.alphabet.decode(kept[3][1][:1].tolist()) == [
         f"{songs[3].events[0].pitches[0]}/" + str(int(songs[3].events[0].duration * 4))
     ]
@@ -83,12 +79,12 @@ def test_what_was_interrupted_goes_on_and_what_is_there_is_not_made_again(made, 
     monkeypatch.setattr(store, "_write_shard", stops)
     with joblib.parallel_config("sequential"):
         with pytest.raises(KeyboardInterrupt):
-            store.prepare(readings(songs), tmp_path, NOTEBOOK, shard=20)
+            store.prepare(songs, tmp_path, NOTEBOOK, shard=20)
         assert sorted(path.name for path in tmp_path.iterdir()) == [
             "shard-00000.safetensors",
             "shard-00001.safetensors",
         ]
-        again = store.prepare(readings(songs), tmp_path, NOTEBOOK, shard=20)
+        again = store.prepare(songs, tmp_path, NOTEBOOK, shard=20)
     assert begun[3:] == ["shard-00002.safetensors", "shard-00003.safetensors"]
     for one, other in zip(again.paths, made.paths, strict=True):
         assert one.read_bytes() == other.read_bytes()  # made by one process and by several
@@ -116,7 +112,7 @@ def test_another_digest_for_other_files(songs, tmp_path):
     assert before == store.digest_of(store.readings_of(str(tmp_path)))
     to_midi(songs[1], tmp_path / "a.mid")
     assert before != store.digest_of(store.readings_of(str(tmp_path)))
-    assert store.digest_of(readings(songs)) != store.digest_of(readings(songs), "other notebook")
+    assert store.digest_of(songs) != store.digest_of(songs, "other notebook")
 
 
 MEASURED = """
@@ -159,7 +155,7 @@ def test_the_cores_may_be_those_of_a_dask_cluster(made, songs, tmp_path):
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         with joblib.parallel_config("dask"):
-            there = store.prepare(readings(songs), tmp_path, NOTEBOOK, shard=20)
+            there = store.prepare(songs, tmp_path, NOTEBOOK, shard=20)
         used = client.run(lambda: "helpers.store" in sys.modules)
     assert any(used.values())
     for one, other in zip(there.paths, made.paths, strict=True):

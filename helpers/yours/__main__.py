@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from helpers import interrupts
+
+if __name__ == "__main__":
+    interrupts.ignore_tracebacks()
+
 import argparse
 import sys
 from pathlib import Path
@@ -33,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first weights, the order of songs and dropout")
     options = parser.parse_args(arguments)
     try:
+        interrupts.raise_again()
         run(Options(**vars(options)), lambda line: print(line, flush=True))
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"{str(error)[:1].upper()}{str(error)[1:]}", file=sys.stderr)
