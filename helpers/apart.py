@@ -68,11 +68,11 @@ SOON = 0.05  # seconds after which the rest of them is given back: then they are
 
 def _through(pool, jobs: Iterable[tuple]) -> Iterator[list]:
     """The outcomes of all jobs, in order; some packets are under way at a time. `pool` is a function that gives it."""
-    left, waiting = iter(jobs), deque()
+    left, waiting, ahead = iter(jobs), deque(), 4 * max(4, os.cpu_count() or 1)
     while (packet := list(islice(left, PACKET))) or waiting:
         if packet:
             waiting.append((packet, _schedule(pool(), packet)))
-        while len(waiting) > (10 if packet else 0):
+        while len(waiting) > (ahead if packet else 0):
             jobs_there, future = waiting.popleft()
             done = _outcomes(jobs_there, future)
             yield from done
