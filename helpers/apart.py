@@ -100,7 +100,16 @@ def _kept():
 
 @functools.lru_cache(maxsize=1)
 def _first_pool(process: int, memory: int):
-    return _pool(1)
+    from multiprocessing.util import Finalize  # as in _pool
+
+    pool = _pool(1)
+    Finalize(None, _end, (pool,), exitpriority=0)  # a process of joblib waits for its own before pebble would end them
+    return pool
+
+
+def _end(pool) -> None:
+    pool.stop()
+    pool.join()
 
 
 def _schedule(pool, packet: list[tuple]):

@@ -149,6 +149,25 @@ def test_memory_does_not_grow_with_the_songs(made):
     assert many == 50 * songs and more == 50 * notes and grown < 4 and held - grown > 15, (grown, held)
 
 
+PREPARED = """
+import sys
+from helpers import store
+made = store.prepare(store.readings_of(sys.argv[1]), sys.argv[2], "06-attention", shard=2, jobs=2)
+print(len(made))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_has_prepared_a_folder_comes_to_its_end(tmp_path):
+    """It stood still for ever: those of joblib waited for those that had read for them."""
+    (tmp_path / "songs").mkdir()
+    for k in range(8):
+        (tmp_path / "songs" / f"{k}.abc").write_text(f"X:1\nT:tune {k}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n")
+    command = [sys.executable, "-c", PREPARED, str(tmp_path / "songs"), str(tmp_path / "store")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    assert done.stdout == "8\n"
+
+
 @pytest.mark.slow
 def test_the_cores_may_be_those_of_a_dask_cluster(made, songs, tmp_path):
     distributed = pytest.importorskip("distributed", reason="pip install 'dask[distributed]' to parse on a cluster")
