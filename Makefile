@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := bash
 export PYTHONUTF8 := 1
+# set in many containers; then every process compiles anew what it imports, torch in 5 s instead of 2
+unexport PYTHONDONTWRITEBYTECODE
 ifneq ($(shell [ -n "$$HOME" ] && [ -w "$$HOME" ] && echo yes),yes)
   $(shell mkdir -p build/home 2>/dev/null)
   export HOME := $(CURDIR)/build/home

@@ -196,6 +196,12 @@ def test_without_a_home_there_is_one(home):
     assert done.stdout.strip() == str(ROOT / "build" / "home"), done.stderr
 
 
+def test_what_is_imported_is_compiled_once():
+    """Containers often forbid Python to keep it; then each of some hundred processes compiled torch again."""
+    done = made_by("--eval=said: ; @echo [$$PYTHONDONTWRITEBYTECODE]", "said", PYTHONDONTWRITEBYTECODE="1", LC_ALL="C")
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_a_full_disk_is_one_sentence_before_anything_is_done(tmp_path):
     fake = tmp_path / "df"
     fake.write_text("#!/bin/sh\necho Filesystem\necho /dev/x 1000 1000 2048 100% /\n")
