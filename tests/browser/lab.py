@@ -1,5 +1,6 @@
 """A JupyterLab on loopback, for the tests of this folder."""
 
+import contextlib
 import json
 import os
 import re
@@ -65,6 +66,20 @@ def quiet_environment(folder):
     places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTERLAB_SETTINGS_DIR": "settings"}
     places |= {"JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
     return os.environ | {key: str(folder / name) for key, name in places.items()} | {"PYTHONUTF8": "1"}
+
+
+@contextlib.contextmanager
+def studio(notebook, folder):
+    """The address of Voilà on loopback, which shows this notebook, until it is left."""
+    port = free_port()
+    command = [sys.executable, "-m", "voila", str(notebook), "--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1"]
+    with open(folder / "voila.log", "w") as log:
+        server = subprocess.Popen(command, env=quiet_environment(folder), stdout=log, stderr=log)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/static/", server, any_answer=True)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        stop(server)
 
 
 class Lab:

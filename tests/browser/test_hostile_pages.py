@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from lab import studio
 from test_widgets_in_browser import open_and_run
 
 from helpers.player import Player, content_policy
@@ -135,13 +136,37 @@ composer
 """
 
 
-def test_titles_run_nothing_in_the_lab(page, lab):
-    page.add_init_script("window.ran = []")
-    open_and_run(page, lab, lab.write("hostile.ipynb", HOSTILE))
+def try_the_composer(page):
+    """Types, chooses a file and composes, all of it with the title; nothing of it may run."""
     composer = page.locator(".nfs-composer")
+    composer.get_by_label("begin with").select_option("a file")
+    tune = f"X:1\nT:{TITLE}\nM:4/4\nL:1/4\nK:C\nCDEF|\n".encode()
+    evil = {"name": "<img src=x onerror=ran.push(2)>.abc", "mimeType": "", "buffer": tune}
+    composer.locator("input[type=file]").set_input_files(evil)
+    composer.get_by_text(": 4 notes, C major, 4/4").wait_for()
     composer.get_by_label("begin with").select_option("typed")
     composer.get_by_label("melody").fill(TITLE)
     composer.get_by_role("button", name="Compose").click()
     composer.get_by_role("status").filter(has_text="inside another one").first.wait_for()
-    assert page.locator(".nfs-player[data-ready]").count() >= 2
+    composer.get_by_label("begin with").select_option("a file")
+    takes = page.locator(".nfs-player[data-ready]").count()
+    composer.get_by_role("button", name="Compose").click()
+    page.wait_for_function(f"() => document.querySelectorAll('.nfs-player[data-ready]').length > {takes}")
     assert page.evaluate("() => window.ran") == [] and page.locator("img[src=x]").count() == 0
+
+
+def test_titles_run_nothing_in_the_lab(page, lab):
+    page.add_init_script("window.ran = []")
+    open_and_run(page, lab, lab.write("hostile.ipynb", HOSTILE))
+    assert page.locator(".nfs-player[data-ready]").count() >= 1
+    try_the_composer(page)
+
+
+def test_titles_run_nothing_in_the_studio(page, tmp_path):
+    page.add_init_script("window.ran = []")
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A page"), nbformat.v4.new_code_cell(HOSTILE)])
+    nbformat.write(nb, tmp_path / "hostile.ipynb")
+    with studio(tmp_path / "hostile.ipynb", tmp_path) as address:
+        page.goto(address)
+        page.locator(".nfs-composer").wait_for()
+        try_the_composer(page)

@@ -3,15 +3,13 @@
 import io
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import mido
 import numpy as np
 import pytest
 import soundfile
-from lab import free_port, quiet_environment, stop, wait_for
+from lab import studio
 from music21 import converter
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -303,14 +301,8 @@ def test_map_by_click_and_sliders(page, lab, pictures):
 
 
 def test_studio_is_a_page_without_code(page, tmp_path, pictures):
-    port = free_port()
-    command = [sys.executable, "-m", "voila", str(NOTEBOOKS / "studio.ipynb"), "--no-browser", f"--port={port}"]
-    command += ["--Voila.ip=127.0.0.1"]
-    log = open(tmp_path / "voila.log", "w")  # noqa: SIM115
-    server = subprocess.Popen(command, env=quiet_environment(tmp_path), stdout=log, stderr=log)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/static/", server, any_answer=True)
-        page.goto(f"http://127.0.0.1:{port}/")
+    with studio(NOTEBOOKS / "studio.ipynb", tmp_path) as address:
+        page.goto(address)
         composer = page.locator(".nfs-composer")
         composer.wait_for()
         assert "import" not in page.inner_text("body")
@@ -333,8 +325,6 @@ def test_studio_is_a_page_without_code(page, tmp_path, pictures):
         page.screenshot(path=pictures / "studio-400.png", full_page=True)
         sizes = page.evaluate("() => [innerWidth, document.documentElement.scrollWidth]")
         assert sizes[1] <= sizes[0] + 2, sizes
-    finally:
-        stop(server)
 
 
 HARMONISER = """
