@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -78,4 +79,61 @@ def test_a_card_names_a_notebook_of_the_project_and_no_other_file(tmp_path):
     for name in (str(tmp_path / "evil"), "../notebooks/01-markov", ["01-markov"], None):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"notebook": name, "class": "Net"}))
         with pytest.raises((ValueError, FileNotFoundError), match="no model that can be built|there is no notebook"):
+            checkpoints.load("net", folder=tmp_path)
+
+
+def test_a_card_can_be_read_by_people_and_lies_in_a_new_folder(tmp_path):
+    path = checkpoints.save(Net(3), "net", CARD | {"data": "Wanderlieder für zwei"}, tmp_path / "new" / "and newer")
+    lines = path.with_suffix(".json").read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["{", ' "notebook": "09-test",'] and ' "data": "Wanderlieder für zwei",' in lines
+
+
+def test_weights_without_a_card_are_no_checkpoint(tmp_path):
+    checkpoints.save(Net(3), "net", CARD, tmp_path).with_suffix(".json").unlink()
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint 'net' in .*; there is net"):
+        checkpoints.load("net", Net, tmp_path)
+
+
+def test_a_model_goes_where_it_is_wanted(tmp_path):
+    checkpoints.save(Net(3), "net", CARD, tmp_path)
+    assert checkpoints.load("net", Net, tmp_path, device="meta").model.layer.weight.device.type == "meta"
+
+
+def test_a_tensor_that_only_one_of_them_has_does_not_fit(tmp_path):
+    class Wider(Net):
+        def __init__(self, width):
+            super().__init__(width)
+            self.more = torch.nn.Linear(2, 2, bias=False)
+
+    checkpoints.save(Net(3), "net", CARD, tmp_path)
+    with pytest.raises(ValueError, match=r"does not fit Wider: 'more.weight' is nothing in the file and \(2, 2\) in"):
+        checkpoints.load("net", Wider, tmp_path)
+    checkpoints.save(Wider(3), "wide", CARD, tmp_path)
+    with pytest.raises(ValueError, match=r"'more.weight' is \(2, 2\) in the file and nothing in the model"):
+        checkpoints.load("wide", Net, tmp_path)
+
+
+def test_the_class_that_a_card_names_is_built_without_numbers_first(tmp_path, monkeypatch):
+    """A stranger's card may ask for any size; only what fits the file gets numbers."""
+    places = []
+
+    class Watched(Net):
+        def __init__(self, width):
+            super().__init__(width)
+            places.append(self.layer.weight.device.type)
+
+    exported = SimpleNamespace(Net=Watched, no_network=dict, no_class=print)
+    monkeypatch.setattr(checkpoints, "from_notebook", {"09-test": exported}.get)
+    model = Watched(3)
+    path = checkpoints.save(model, "net", CARD, tmp_path).with_suffix(".json")
+    places.clear()
+    loaded = checkpoints.load("net", folder=tmp_path).model
+    assert places == ["meta", "cpu"] and type(loaded) is Watched
+    assert torch.equal(loaded.layer.weight, model.layer.weight)
+    places.clear()
+    checkpoints.load("net", Watched, tmp_path)
+    assert places == ["cpu"]
+    for name in ("no_network", "no_class", "not_there"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"class": name}))
+        with pytest.raises(ValueError, match=f"can be built: 09-test exports no network '{name}'"):
             checkpoints.load("net", folder=tmp_path)

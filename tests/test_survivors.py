@@ -1,5 +1,6 @@
 """What a mutation campaign found untested in the core: each test fails for a change that the other tests let pass."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -49,6 +50,11 @@ def test_chords_begin_at_time_zero_and_a_release_cuts_nothing_that_sounds_on():
     ]
 
 
+def test_a_chord_that_goes_on_is_lengthened_by_what_it_goes_on_for():
+    line = found((0, 1, (50,), False), (1, 2, (52,), False), (3, 5, (60,), False), (3, 4, (60,), False))
+    assert chords_of(line) == [((50,), 1), ((52,), 2), ((60,), 5)]
+
+
 def test_grace_notes_and_drums_are_left_out_and_what_follows_is_not():
     from music21 import note, percussion, stream
 
@@ -87,6 +93,13 @@ def test_transposing_reaches_both_ends_of_the_range_and_no_further():
         with pytest.raises(ValueError, match=f"'x' moved by {semitones}"):
             whole.transpose(semitones)
     assert whole.transpose(12).tonic == "C" and whole.transpose(2).tonic == "D"
+
+
+def test_a_song_moved_by_octaves_keeps_the_name_of_its_key():
+    for tonic in ("C#", "Db", "F#", "Gb"):
+        named = replace(song(((60,), 1)), tonic=tonic)
+        assert named.transpose(12).tonic == named.transpose(-24).tonic == tonic
+    assert song(((60,), 1)).transpose(13).tonic == "Db"
 
 
 def test_folding_keeps_what_lies_on_the_edges():
@@ -184,6 +197,16 @@ def test_a_crop_is_drawn_by_its_own_generator_and_is_of_the_song():
     assert x[0] > 0 and torch.equal(x[1:], y[:-1]) and len(x) == 5
 
 
+def test_a_crop_of_all_but_one_token_is_the_song():
+    ids = torch.arange(4)
+    assert all(torch.equal(RandomCrop(3)(ids), ids) for _ in range(20))
+    with pytest.raises(ValueError, match="a crop of 0 tokens is empty"):
+        RandomCrop(0)
+    with pytest.raises(ValueError, match="a crop would leave the columns behind"):
+        SongDataset([ids], [ids[1:]], crop=RandomCrop(3))
+    assert len(ScoreDataset([ids])[0][0]) == 64
+
+
 def test_items_of_a_batch_must_be_alike():
     two, three = (torch.tensor([1]),) * 2, (torch.tensor([1]),) * 3
     with pytest.raises(ValueError):
@@ -211,6 +234,16 @@ def test_a_copied_run_says_where_it_stands_in_which_of_many_songs():
     assert (run.length, run.start, run.source.id, run.source_start) == (1, 0, "a", 0)
     run = longest_copied_run(song(*scale[4:8]), books)
     assert (run.length, run.source.id, run.source_start) == (4, "b", 0)
+
+
+def test_a_run_is_found_where_it_stands_among_others_that_begin_alike():
+    """However few of the places begin alike, and whether that takes one character to see, or two, or none."""
+    a, b, c, d = [((60 + k,), 1) for k in range(4)]
+    for book, run, place in (([a, c, a, b], [a, b], 2), ([a, b, d, a, b, c], [a, b, c], 3), ([a, b, c, d], [c, d], 2)):
+        copied = longest_copied_run(song(*run), [song(*book, id="book")])
+        assert (copied.length, copied.start, copied.source_start) == (len(run), 0, place)
+    other = ((80,), 1)
+    assert longest_copied_run(song(a, b, c, other), [song(a, b, c, d)]).length == 3
 
 
 def test_histograms_add_up_what_comes_again():
