@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from helpers.songs import Event, Rejected, Song
 
@@ -159,7 +160,7 @@ class GridEncoder(_SteppedEncoder):
         if tokens and tokens[0] == HOLD_SYMBOL:
             raise ValueError(f"token 0 is {HOLD_SYMBOL!r}, which holds a note, but no note has begun.")
         starts = [place for place, token in enumerate(tokens) if token != HOLD_SYMBOL] + [len(tokens)]
-        for start, end in zip(starts, starts[1:], strict=False):
+        for start, end in pairwise(starts):
             yield _event_of(f"{tokens[start]}/{end - start}", self.step, r"(\d+|r)/(\d+)", tokens[start])
 
 
@@ -265,5 +266,5 @@ def _event_of(text: str, step: Fraction, pattern: str, token: str | None = None)
 
 
 def _musical_order(token: str) -> tuple:
-    kind = {TERM_SYMBOL: 0, HOLD_SYMBOL: 1}.get(token, 2 if token.startswith(REST_SYMBOL) else 3)
-    return kind, [int(number) for number in re.findall(r"\d+", token)], token
+    sounds_or_rests, sounds = token not in (TERM_SYMBOL, HOLD_SYMBOL), not token.startswith(REST_SYMBOL)
+    return sounds_or_rests, sounds, [int(number) for number in re.findall(r"\d+", token)], token

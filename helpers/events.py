@@ -9,6 +9,7 @@ import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def chords_of(found: Iterable[tuple]) -> list[tuple]:
     cuts = sorted({0, last} | starting.keys() | stopping.keys())
     held: dict[int, int] = {}
     chords: list[tuple] = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         for pitch in stopping.get(start, ()):
             held[pitch] -= 1
         for pitch in starting.get(start, ()):

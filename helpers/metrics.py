@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import isnan
 
 import numpy as np
@@ -86,14 +86,14 @@ class RunIndex:
         self._order = self._sorted()
 
     def _sorted(self) -> np.ndarray:
-        """All places, by the DEPTH characters from each on; equal ones as they stand in the text."""
+        """All places, by the DEPTH characters from each on; equal ones in any order."""
         _, rank = np.unique(np.frombuffer(self.text.encode("utf-32-le"), np.uint32), return_inverse=True)
-        order, reach = np.argsort(rank, kind="stable"), 1
+        order, reach = np.argsort(rank), 1
         while reach < self.DEPTH and len(rank) and rank.max() < len(rank) - 1:
             after = np.zeros(len(rank), np.int64)  # rank of the characters beyond the first `reach`; 0 at the end
             after[:-reach] = rank[reach:] + 1
             key = rank * (len(rank) + 1) + after
-            order = np.argsort(key, kind="stable")
+            order = np.argsort(key)
             ahead = np.append(0, np.diff(key[order]) > 0).cumsum()
             rank = np.empty_like(ahead)
             rank[order], reach = ahead, 2 * reach
@@ -104,7 +104,7 @@ class RunIndex:
         head = run[: self.DEPTH]
         begins = lambda place: self.text[place : place + len(head)]
         first = bisect_left(self._order, head, key=begins)
-        last = bisect_right(self._order, head, lo=first, key=begins)
+        last = bisect_right(self._order, head, key=begins)
         places = self._order[first:last]
         if len(run) > self.DEPTH:
             return next((int(place) for place in sorted(places) if self.text.startswith(run, place)), -1)
@@ -172,7 +172,7 @@ def _pitch_classes(songs):
 def _intervals(songs):
     for song in songs:
         tops = [event.pitches[-1] for event in song.events if event.pitches]
-        yield from ((after - before, 1) for before, after in zip(tops, tops[1:], strict=False))
+        yield from ((after - before, 1) for before, after in pairwise(tops))
 
 
 _FEATURES = {"pitch class": _pitch_classes, "interval": _intervals}

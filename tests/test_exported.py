@@ -1,3 +1,4 @@
+import inspect
 import pickle
 
 import nbformat
@@ -50,6 +51,20 @@ def test_a_name_of_their_own_imports_nothing(notebook):
     module = exported.from_notebook(notebook("09-own", ("import time, json", []), (used, ["export"])))
     assert module.f(1) == module.A.b == 1
     assert not {"time", "json"} & set(vars(module))
+
+
+def test_every_function_of_a_cell_gets_what_it_needs_and_shows_its_source(notebook):
+    first = "def f():\n    return math.floor(2.5)\n"
+    second = "def g():\n    return [fractions.Fraction(1, k) for k in (1, 2)]\n"
+    name = notebook("09-two", ("import math, fractions", []), (f"{first}\n\n{second}", ["export"]))
+    module = exported.from_notebook(name)
+    assert module.f() == 2 and len(module.g()) == 2
+    assert (inspect.getsource(module.f), inspect.getsource(module.g)) == (first, second)
+
+
+def test_a_cell_that_no_parser_takes_is_as_if_it_were_empty(notebook):
+    name = notebook("09-null", ("x = '\0'", []), ("import math", []), ("f = lambda: math.floor(2.5)", ["export"]))
+    assert exported.from_notebook(name).f() == 2
 
 
 def test_shell_magics_break_nothing(notebook):

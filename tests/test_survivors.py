@@ -78,6 +78,13 @@ def test_the_highest_notes_are_kept_as_they_were_struck():
 # ---- songs ----
 
 
+def test_a_lower_note_that_begins_where_a_higher_one_ends_is_kept_and_the_same_one_inside_it_is_not():
+    under = found((0, 1, (72,), False), (0, 2, (48,), False), (1, 1, (60,), False))
+    assert skyline(under) == found((0, 1, (72,), False), (1, 1, (60,), False))
+    twice = found((0, 2, (60,), False), (1, 1, (60,), False))
+    assert skyline(twice) == found((0, 2, (60,), False))
+
+
 def test_names_of_pitches():
     names = {0: "C-1", 60: "C4", 61: "C♯4", 63: "E♭4", 66: "F♯4", 68: "A♭4", 70: "B♭4", 71: "B4", 127: "G9"}
     assert {pitch: pitch_name(pitch) for pitch in names} == names
