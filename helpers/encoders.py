@@ -41,7 +41,7 @@ class _Encoder:
             try:
                 tokens.extend(self._tokens(event))
             except EncodingError as error:
-                measure = 1 + int((onset - song.pickup) // song.measure_length) if onset >= song.pickup else 0
+                measure = 1 + (onset - song.pickup) // song.measure_length  # 0 in the upbeat
                 raise EncodingError(f"{error} (event {number}, measure {measure})") from None
         return tokens + [TERM_SYMBOL]
 

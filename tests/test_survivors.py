@@ -6,7 +6,15 @@ from fractions import Fraction
 import pytest
 import torch
 
-from helpers.datasets import MiniBatches, RandomCrop, ScoreDataset, SongDataset, pad_songs
+from helpers.datasets import (
+    MiniBatches,
+    RandomCrop,
+    ScoreDataset,
+    SongDataset,
+    pad_songs,
+    split_by_family,
+    tune_name,
+)
 from helpers.encoders import EncodingError, GridEncoder, NoteEncoder, StringToIntEncoder
 from helpers.events import chords_of, events_of_stream, skyline
 from helpers.metrics import CopiedRun, RunIndex, histogram_distance, longest_copied_run, nats_per_note
@@ -141,20 +149,26 @@ def test_voices_are_one_song_or_several():
     assert tuple(voices_of(one)) == (one,) and tuple(voices_of([one, one])) == (one, one)
     with pytest.raises(ValueError, match="song 'empty' holds no event"):
         voices_of([song(id="empty")])
+    with pytest.raises(ValueError, match="there is no voice, so there is nothing to show or play"):
+        voices_of([])
 
 
 # ---- encoders ----
 
 
 def test_an_error_names_the_measure():
-    late = song(((60,), 1), ((62,), 4), ((64,), Fraction(1, 3)), pickup=1)
-    with pytest.raises(EncodingError) as error:
-        NoteEncoder().encode(late)
-    assert "measure 2" in str(error.value)
-    upbeat = song(((64,), Fraction(1, 3)), ((60,), 1), pickup=1)
-    with pytest.raises(EncodingError) as error:
-        NoteEncoder().encode(upbeat)
-    assert "measure 0" in str(error.value) or "upbeat" in str(error.value)
+    third = Fraction(1, 3)
+    before = {0: (), 1: (((60,), 1),), 2: (((60,), 1), ((62,), 4))}  # the upbeat of a quarter, a whole measure
+    for measure, events in before.items():
+        with pytest.raises(EncodingError, match=rf"\(event {len(events) + 1}, measure {measure}\)"):
+            NoteEncoder().encode(song(*events, ((64,), third), pickup=1))
+    with pytest.raises(EncodingError, match=r"\(event 2, measure 1\)"):
+        NoteEncoder().encode(song(((60,), 4), ((64,), third), pickup=1))
+
+
+def test_a_terminal_inside_is_named_by_its_place():
+    with pytest.raises(ValueError, match="token 1 is the terminal '.', which ends a song; decode one at a time"):
+        NoteEncoder().decode([".", "60/4", ".", "62/4", "."])
 
 
 @pytest.mark.parametrize("encoder", [NoteEncoder(), GridEncoder()])
@@ -181,6 +195,12 @@ def test_the_number_after_the_last_token_is_none():
 
 
 # ---- datasets ----
+
+
+def test_a_title_names_a_tune_if_it_has_four_letters_and_is_not_the_name_of_the_file():
+    titles = {"The Wren": "thewren", "Reel, No. 2": "reelno", "Bob 1": "", "Hund": "hund", "book-7": "", "book": "book"}
+    assert {title: tune_name(song(id="book-7.abc", title=title)) for title in titles} == titles
+    assert len(sum(split_by_family([song(family="a name that was no Unicode: \udcff")]), [])) == 1
 
 
 def test_the_smallest_sizes_are_allowed():
