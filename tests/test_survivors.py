@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from music21 import converter
 
 from helpers.datasets import (
     MiniBatches,
@@ -136,6 +137,15 @@ def test_what_is_typed_carries_its_labels_and_may_hold_lines():
     assert Song.from_tiny("c4").title == "" and Song.from_tiny("c4" + " " * 19_998).events == (Event((60,), 1),)
     with pytest.raises(ValueError, match="20,001 characters"):
         Song.from_tiny("c4" + " " * 19_999)
+
+
+def test_what_music21_stumbles_over_is_said_in_its_words(monkeypatch):
+    def stumble(*_, **__):
+        raise RuntimeError("this is strange")
+
+    monkeypatch.setattr(converter, "parse", stumble)
+    with pytest.raises(ValueError, match="cannot read 'c4 d' as TinyNotation: this is strange"):
+        Song.from_tiny("c4 d")
 
 
 def test_the_shortest_note_values():
