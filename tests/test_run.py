@@ -202,6 +202,20 @@ def test_what_is_imported_is_compiled_once():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.skipif(not shutil.which("unshare"), reason="only Linux can show this folder so that it cannot be written")
+def test_a_folder_that_can_only_be_read_is_one_sentence(tmp_path):
+    shown = (
+        'mount --bind "$1" "$2" && mount -o remount,ro,bind "$2" || exit 77; cd "$2" && make --no-print-directory room'
+    )
+    command = ["unshare", "--mount", "sh", "-c", shown, "sh", str(ROOT), str(tmp_path)]
+    here = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command, env=here, capture_output=True, text=True)
+    if done.returncode in (1, 77):  # of unshare and of mount; make ends with 2
+        pytest.skip("this user may not mount anything")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[0].startswith("This folder can only be read. Clone the project into")
+
+
 def test_a_full_disk_is_one_sentence_before_anything_is_done(tmp_path):
     fake = tmp_path / "df"
     fake.write_text("#!/bin/sh\necho Filesystem\necho /dev/x 1000 1000 2048 100% /\n")
